@@ -1,0 +1,471 @@
+"""`CareLink`: wires store, keys, log, channels and engine together, and gives them verbs. Owns nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import attrs
+
+from carelink.audit.checkpoint import ED25519, NoteVerifier, SignedCheckpoint, VerifierKey
+from carelink.channels.dispatcher import Dispatcher
+from carelink.channels.registry import Registry
+from carelink.consent.policy import Policy
+from carelink.content.template import Template
+from carelink.engine.adoption import Adoption
+from carelink.engine.inbound import Inbound, InboundResult
+from carelink.engine.ledger import GrantOrder, Ledger
+from carelink.engine.notary import Notary
+from carelink.engine.outcome import Forecast, SendOutcome
+from carelink.engine.outreach import Outreach
+from carelink.engine.parts import Options, Parts
+from carelink.engine.recovery import Recovered, recover
+from carelink.engine.registration import ContactInput, PatientInput, Registered, Registration
+from carelink.engine.safe import Safe
+from carelink.engine.stops import Stopped
+from carelink.engine.why import Story, why
+from carelink.errors import InvalidInputError, NotFoundError
+from carelink.keys.folder import KeyFolder
+from carelink.keys.store import KeyStore
+from carelink.model.ids import GrantId, PatientId, RequestRef, SuppressionId, is_ref
+from carelink.model.moment import Instant, from_datetime
+from carelink.model.request import Request
+from carelink.model.scope import ANY, Scope
+from carelink.ports.channel import Channel, ChannelEvent
+from carelink.ports.rows import TenantRow
+from carelink.ports.store import Store
+from carelink.ports.system import Clock, Entropy, Signer
+from carelink.settings import Settings
+from carelink.stores.head_copy import read_head_copy, write_head_copy
+from carelink.stores.logfolder import LogFolder
+from carelink.vault.canonical import canonical_email, canonical_phone
+from carelink.vault.personal import Personal
+from carelink.vocabulary import (
+    AddressKind,
+    ContactStatus,
+    Mode,
+    RecipientRole,
+    Standing,
+    StopSource,
+    word,
+)
+
+__all__ = ["CareLink", "Wiring"]
+
+
+@attrs.frozen(kw_only=True)
+class Wiring:
+    """The parts of one deployment, opened. `carelink.home` makes it from a home folder; tests make their own."""
+
+    settings: Settings
+    store: Store
+    keys: KeyStore
+    key_folder: KeyFolder
+    log: LogFolder
+    registry: Registry
+    clock: Clock
+    entropy: Entropy
+
+
+@attrs.frozen
+class _NoteSigner:
+    """The log's signer, as checkpoints want it: with the note key id of its public key."""
+
+    key: VerifierKey
+    signer: Signer
+
+    @property
+    def name(self) -> str:
+        return self.key.name
+
+    @property
+    def key_id(self) -> bytes:
+        return self.key.key_id
+
+    def sign(self, message: bytes, /) -> bytes:
+        return self.signer.sign(message)
+
+
+def _manifest(registry: Registry) -> PluginManifest:
+    found = registry.manifest()
+    return PluginManifest(
+        digest=found.digest,
+        plugins=tuple(
+            (
+                plugin.name,
+                plugin.version,
+                plugin.digest,
+                tuple((info.name, info.kind.value, info.local) for info in plugin.channels),
+            )
+            for plugin in found.plugins
+        ),
+    )
+
+
+def _instant(moment: datetime | None) -> Instant | None:
+    return None if moment is None else from_datetime(moment)
+
+
+class CareLink:
+    """One tenant's gate, ledger and log.
+
+    Made by `carelink.open`, `carelink.init` or `carelink.in_memory`. Use it as a context manager, or close it.
+    """
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+        tenant = self._tenant()
+        self.safe = Safe(wiring.keys, tenant.tenant)
+        signer = wiring.key_folder.signer(tenant.origin)
+        self.key = VerifierKey(tenant.origin, ED25519, signer.public_key)
+        self.notary = Notary(
+            store=wiring.store,
+            log=wiring.log,
+            signer=_NoteSigner(self.key, signer),
+            verifier=NoteVerifier(self.key, wiring.key_folder.check_signature),
+            clock=wiring.clock,
+            read_copy=lambda: read_head_copy(wiring.settings.keys / "head"),
+            write_copy=lambda head: write_head_copy(wiring.settings.keys / "head", head),
+            lag=wiring.settings.publish_lag,
+        )
+        self.parts = Parts(
+            store=wiring.store,
+            safe=self.safe,
+            clock=wiring.clock,
+            entropy=wiring.entropy,
+            dispatcher=Dispatcher(wiring.registry, wiring.clock),
+            publisher=self.notary,
+            channels={name: (channel.info, channel.capabilities) for name, channel in wiring.registry.channels.items()},
+            options=Options(
+                region=wiring.settings.region,
+                routes=wiring.settings.routes,
+                permit_ttl=wiring.settings.permit_ttl,
+            ),
+        )
+        self.notary.open()
+        self.registration = Registration(self.parts)
+        self.ledger = Ledger(self.parts)
+        self.adoption = Adoption(self.parts)
+        self._outreach = Outreach(self.parts)
+        self._inbound = Inbound(self.parts)
+        self.adoption.plugins(_manifest(wiring.registry))
+
+    # -- patients -----------------------------------------------------------------------------------------
+
+    def register(
+        self,
+        *,
+        identifier: str,
+        name: str | None = None,
+        phone: str | None = None,
+        email: str | None = None,
+        birth_date: date | None = None,
+        zone: str = "",
+        language: str = "",
+        system: str = "mrn",
+    ) -> PatientId:
+        """Register one patient, or update the one who has this identifier.
+
+        Raises:
+            InvalidInputError: a value is malformed.
+        """
+        contacts = [
+            ContactInput(kind=kind, address=Personal(address), status=ContactStatus.VALID)
+            for kind, address in ((AddressKind.PHONE, phone), (AddressKind.EMAIL, email))
+            if address is not None
+        ]
+        given = PatientInput(
+            identifiers=((system, Personal(identifier)),),
+            name=None if name is None else Personal(name),
+            birth_date=None if birth_date is None else Personal(birth_date),
+            zone=zone,
+            language=language,
+            contacts=tuple(contacts),
+        )
+        (result,) = self.registration.register([given])
+        if result.error is not None:
+            raise result.error
+        assert result.patient is not None
+        return result.patient
+
+    def register_many(self, inputs: Sequence[PatientInput]) -> list[Registered]:
+        """Register or update many; a bad one is answered with its error and leaves the rest alone."""
+        return self.registration.register(inputs)
+
+    def find(self, identifier: str, *, system: str = "mrn") -> PatientId:
+        """The patient with this identifier.
+
+        Raises:
+            NotFoundError: nobody has it.
+        """
+        found = self.registration.find(system, identifier)
+        if found is None:
+            raise NotFoundError("no patient has this identifier")
+        return found
+
+    def died(self, patient: PatientId) -> None:
+        """Record that a patient died: nothing is claimed for them any more.
+
+        Raises:
+            NotFoundError: the patient is unknown.
+        """
+        self.registration.mark(patient, Standing.DECEASED)
+
+    # -- consent -------------------------------------------------------------------------------------------
+
+    def grant(
+        self,
+        patient: PatientId,
+        *,
+        purposes: Iterable[str],
+        channels: Iterable[str],
+        evidence: str,
+        by: str = "self",
+        since: datetime | None = None,
+        until: datetime | None = None,
+        separate: bool = False,
+        notice: str = "",
+    ) -> GrantId:
+        """Record a grant with a reference to its evidence.
+
+        Raises:
+            NotFoundError: the patient is unknown.
+            InvalidInputError: the evidence is missing, or a purpose or channel kind is unknown.
+        """
+        order = GrantOrder(
+            patient=patient,
+            scope=Scope(tuple(purposes), tuple(channels)),
+            evidence=evidence,
+            by=word(RecipientRole, by),
+            since=_instant(since),
+            until=_instant(until),
+            separate=separate,
+            notice=notice,
+        )
+        return self.ledger.grant([order])[0]
+
+    def withdraw(
+        self, patient: PatientId, *, purposes: Iterable[str], channels: Iterable[str] = (ANY,), evidence: str = ""
+    ) -> list[GrantId]:
+        """Take back every grant that meets these purposes and channels. Works from this commit on.
+
+        Raises:
+            NotFoundError: the patient is unknown.
+        """
+        ended = self.ledger.withdraw(patient, Scope(tuple(purposes), tuple(channels)), evidence=evidence)
+        self.notary.tick()
+        return ended
+
+    def stop(
+        self, patient: PatientId, *, purposes: Iterable[str], channels: Iterable[str] = (ANY,), source: str = "staff"
+    ) -> Stopped:
+        """Suppress a patient for these purposes on these channel kinds, until lifted.
+
+        Raises:
+            NotFoundError: the patient is unknown.
+        """
+        scope = Scope(tuple(purposes), tuple(channels))
+        return self.ledger.stop(patient=patient, scopes=[scope], source=word(StopSource, source))
+
+    def lift(
+        self, patient: PatientId, *, purposes: Iterable[str], channels: Iterable[str], actor: str
+    ) -> list[SuppressionId]:
+        """Lift the patient's own suppressions within a scope; suppressions of an address stay.
+
+        Raises:
+            NotFoundError: the patient is unknown.
+        """
+        return self.ledger.lift(patient, Scope(tuple(purposes), tuple(channels)), by=self.actor(actor))
+
+    # -- content and policy --------------------------------------------------------------------------------
+
+    def template(
+        self,
+        name: str,
+        body: str,
+        *,
+        purposes: Iterable[str],
+        channels: Iterable[str],
+        subject: str = "",
+        language: str = "und",
+        version: int = 1,
+        author: str = "author",
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Template:
+        """Register a template version as a draft; it cannot be sent before it is approved.
+
+        Raises:
+            InvalidInputError: it is malformed.
+            ConflictError: the version exists with another text.
+        """
+        form = Template(
+            name=name,
+            version=version,
+            scope=Scope(tuple(purposes), tuple(channels)),
+            body=body,
+            subject=subject,
+            language=language,
+        )
+        self.adoption.register(form, by=self.actor(author), since=_instant(since), until=_instant(until))
+        return form
+
+    def approve(self, name: str, version: int = 1, *, actor: str) -> int:
+        """Add one reviewer's approval; how many distinct ones there are now.
+
+        Raises:
+            NotFoundError: no such version.
+        """
+        return len(self.adoption.approve(name, version, by=self.actor(actor)).approvers)
+
+    def adopt(self, packs: Sequence[bytes], *, actor: str, approvers: Sequence[str] = ()) -> Policy:
+        """Put a set of policy packs in force.
+
+        Raises:
+            PolicyError: a pack is malformed, or one in force would go without two named approvers (P10).
+        """
+        named = [self.actor(name) for name in approvers]
+        return self.adoption.policy(packs, by=self.actor(actor), approvers=named)
+
+    def policy(self) -> Policy | None:
+        """The policy in force."""
+        with self._wiring.store.reader() as reader:
+            tenant = reader.tenant()
+            return self.parts.policies.get(reader, tenant.policy, tenant.packs)
+
+    # -- the one path --------------------------------------------------------------------------------------
+
+    def preview(self, request: Request) -> Forecast:
+        """What `send` would decide now. Nothing is reserved, recorded or minted."""
+        return self._outreach.preview([request])[0]
+
+    def preview_many(self, requests: Sequence[Request]) -> list[Forecast]:
+        """`preview` for many."""
+        return self._outreach.preview(requests)
+
+    def send(self, request: Request) -> SendOutcome:
+        """Contact one patient once, or say why not and until when.
+
+        Raises:
+            NotFoundError: the patient, the recipient or the channel is unknown.
+            ConflictError: the key was used before with other content.
+            InvalidInputError: the template's variables are not the ones given.
+        """
+        outcome = self._outreach.send([request])[0]
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome
+
+    def send_many(
+        self, requests: Sequence[Request], *, progress: Callable[[SendOutcome], None] | None = None
+    ) -> list[SendOutcome]:
+        """`send` for many: the same path, in chunks. A request that is wrong is answered with its error."""
+        return self._outreach.send(requests, progress=progress)
+
+    def permit_many(self, requests: Sequence[Request]) -> list[SendOutcome]:
+        """Decide and reserve now, hand over with a later `send_many` of the same requests, which decides again."""
+        return self._outreach.permit(requests)
+
+    def inbound(self, channel: str, events: Sequence[ChannelEvent]) -> list[InboundResult]:
+        """Take in delivery reports and replies; opt-outs act before anything else."""
+        return self._inbound.take(channel, events)
+
+    def recover(self) -> Recovered:
+        """Settle claims of a killed run whose lease is over. `send` does this first by itself."""
+        return recover(self.parts)
+
+    def why(self, key_or_ref: str) -> Story:
+        """What was decided for a request key (or its reference), on which facts, by which rules.
+
+        Raises:
+            NotFoundError: nothing was decided for it.
+        """
+        ref = RequestRef(key_or_ref) if is_ref(key_or_ref) else self.safe.request_ref(key_or_ref)
+        return why(self._wiring.store, ref)
+
+    def export(self, target: Path, *, actor: str) -> SignedCheckpoint:
+        """Publish, then copy the published log into a self-contained folder. The export itself is an entry.
+
+        Raises:
+            ConflictError: the target exists.
+        """
+        self.adoption.exported(by=self.actor(actor))
+        self.notary.publish()
+        return self._wiring.log.export(target, key=self.key)
+
+    def allow(self, address: str, *, listed: bool = True) -> None:
+        """Put an address on the team's allow-list, or take it off.
+
+        Raises:
+            InvalidInputError: neither a phone number nor an email address.
+        """
+        if "@" in address:
+            token = self.safe.token(AddressKind.EMAIL, canonical_email(address).text)
+        else:
+            token = self.safe.token(AddressKind.PHONE, canonical_phone(address, self.parts.options.region).text)
+        self.adoption.allow([token], listed=listed)
+
+    # -- deployment ----------------------------------------------------------------------------------------
+
+    def actor(self, name: str) -> str:
+        """Pseudonym of a member of staff, for entries: a keyed hash of the name, which is not kept.
+
+        Raises:
+            InvalidInputError: the name is empty.
+        """
+        if not name.strip():
+            raise InvalidInputError("this needs a named actor", hint="say who does it")
+        return self.safe.actor_ref(name.strip())
+
+    def mode(self) -> Mode:
+        """How far this deployment may reach."""
+        return self._tenant().mode
+
+    def set_mode(self, mode: Mode, *, actor: str, checks: int) -> None:
+        """Change it. The command line asks for a clean `doctor` first; so should every other caller.
+
+        Raises:
+            ConflictError: a store made for synthetic data stays in sandbox.
+        """
+        self.adoption.mode(mode, by=self.actor(actor), checks=checks)
+
+    def publish(self) -> SignedCheckpoint | None:
+        """Publish what is integrated, now.
+
+        Raises:
+            StoreError: the store is a restored backup, or the log cannot be written.
+        """
+        return self.notary.publish()
+
+    @property
+    def channels(self) -> Mapping[str, Channel]:
+        """The registered channels by name."""
+        return self._wiring.registry.channels
+
+    @property
+    def wiring(self) -> Wiring:
+        """The opened parts."""
+        return self._wiring
+
+    def _tenant(self) -> TenantRow:
+        with self._wiring.store.reader() as reader:
+            return reader.tenant()
+
+    def close(self) -> None:
+        """Publish what can be published and release everything."""
+        try:
+            self.notary.tick()
+        finally:
+            self._wiring.store.close()
+            self._wiring.keys.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

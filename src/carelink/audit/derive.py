@@ -1,0 +1,229 @@
+"""Facts that earlier entries determine, derived again and compared with what a decision recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from carelink.audit.fold import LogState, Reservation
+from carelink.consent.facts import Facts, GrantFact, Known, StopFact
+from carelink.model.moment import Instant
+from carelink.vocabulary import AgeBand, GrantState, RecipientRole, Standing
+
+__all__ = ["NOT_DERIVED", "Difference", "differences", "expected_stops"]
+
+NOT_DERIVED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "at": "the instant comes from the clock; the log holds no other clock to compare it with",
+        "ask": "what is asked for is the caller's; nothing earlier says it",
+        "role": "compared with the persons named, not with an entry",
+        "zones": "offsets come from zone data, of which the log names the version and keeps the part that was used",
+        "clock": "doubt about the clock leaves no other trace",
+        "store": "whether the store kept up with the log is known only to the process that asked",
+        "keys_available": "whether the keys answered leaves no other trace",
+        "vetoes": "a plugin's refusal is recorded where it is made and nowhere else",
+        "age": "bands rise with time and the birth date is sealed; a band below an earlier one is still found",
+        "channel.allow_listed": "the allow-list is of addresses, which the log does not know",
+        "channel.usable": "a stop for account trouble is not an entry; usable without being registered is still found",
+        "touches.since": "how far back was looked follows from the policy's longest window; decided on as recorded",
+        "absent": "a fact recorded as UNKNOWN or STALE could not be read then; it never permits, whatever the log says",
+    }
+)
+"""What replay takes as recorded, and why."""
+
+_AGES: Final = {band: place for place, band in enumerate(AgeBand)}
+
+
+class Difference(NamedTuple):
+    """A field, what earlier entries give, and what was recorded."""
+
+    field: str
+    expected: object
+    recorded: object
+
+
+def differences(state: LogState, facts: Facts, *, own: str | None = None) -> Iterator[Difference]:
+    """Every recorded fact that is not what earlier entries give.
+
+    Args:
+        state: the fold of all earlier entries.
+        own: the reservation a claim leaves out of its history.
+    """
+    yield from _persons(state, facts)
+    yield from _contact(state, facts)
+    yield from _guardian(state, facts)
+    yield from _grants(state, facts)
+    yield from _stops(state, facts)
+    yield from _touches(state, facts, own)
+    yield from _content(state, facts)
+    yield from _channel(state, facts)
+    if isinstance(facts.mode, Known) and facts.mode.value is not state.mode:
+        yield Difference("mode", state.mode, facts.mode.value)
+
+
+def _persons(state: LogState, facts: Facts) -> Iterator[Difference]:
+    if (facts.role is RecipientRole.SELF) is not (facts.subject == facts.recipient):
+        yield Difference("role", "self exactly where the recipient is the subject", facts.role)
+    for field, ref, fact in (
+        ("standing", facts.subject, facts.standing),
+        ("recipient_standing", facts.recipient, facts.recipient_standing),
+    ):
+        person = state.person(ref)
+        if not isinstance(fact, Known) or person.standing is None or fact.value is person.standing:
+            continue
+        if not (person.erasing and fact.value is Standing.ERASED):
+            yield Difference(field, person.standing, fact.value)
+    age = state.person(facts.subject).age
+    if age is not None and isinstance(facts.age, Known) and _AGES[facts.age.value] < _AGES[age]:
+        yield Difference("age", age, facts.age.value)
+
+
+def _contact(state: LogState, facts: Facts) -> Iterator[Difference]:
+    if not isinstance(facts.contact, Known) or facts.address is None:
+        return
+    known = state.person(facts.recipient).contacts.get(facts.address)
+    if known is None:
+        return
+    contact = facts.contact.value
+    if contact.status is not known.status:
+        yield Difference("contact.status", known.status, contact.status)
+    if contact.verified_at != known.verified_at:
+        yield Difference("contact.verified_at", known.verified_at, contact.verified_at)
+    persons = max(1, state.living_users(facts.address))
+    if contact.persons != persons:
+        yield Difference("contact.persons", persons, contact.persons)
+
+
+def _guardian(state: LogState, facts: Facts) -> Iterator[Difference]:
+    if not isinstance(facts.guardian, Known):
+        return
+    guardian = facts.guardian.value
+    link = None if facts.role is RecipientRole.SELF else state.person(facts.subject).guardians.get(facts.recipient)
+    if guardian is None or link is None:
+        if guardian is not None or facts.role is not RecipientRole.SELF:
+            yield Difference("guardian", "a link" if link else "none", "a link" if guardian else "none")
+        return
+    for field in ("verified", "acts", "since", "until"):
+        if getattr(guardian, field) != getattr(link, field):
+            yield Difference(f"guardian.{field}", getattr(link, field), getattr(guardian, field))
+    if set(guardian.scopes) != set(link.scopes):
+        yield Difference("guardian.scopes", sorted(link.scopes), sorted(guardian.scopes))
+
+
+def _grants(state: LogState, facts: Facts) -> Iterator[Difference]:
+    if not isinstance(facts.grants, Known):
+        return
+    expected = state.grants.get(facts.subject, {})
+    recorded = {grant.ref: grant for grant in facts.grants.value}
+    for ref in sorted(expected.keys() | recorded.keys()):
+        ours, theirs = expected.get(ref), recorded.get(ref)
+        if ours is None or theirs is None:
+            yield Difference("grants", ref if ours else "none", ref if theirs else "none")
+        elif theirs != ours and not _lapsed(ours, theirs, facts.at):
+            field = next(f for f in _GRANT_FIELDS if getattr(ours, f) != getattr(theirs, f))
+            yield Difference(f"grants.{field}", getattr(ours, field), getattr(theirs, field))
+
+
+_GRANT_FIELDS: Final = ("state", "scope", "by", "since", "until", "ended_at", "separate", "notice")
+
+
+def _lapsed(ours: GrantFact, theirs: GrantFact, at: Instant) -> bool:
+    """A grant past its end may be recorded as expired though no entry has said so yet; its end is the same."""
+    over = ours.state is GrantState.GIVEN and ours.until is not None and ours.until <= at
+    same = all(getattr(ours, f) == getattr(theirs, f) for f in ("scope", "by", "since", "until", "separate", "notice"))
+    return over and same and theirs.state is GrantState.EXPIRED and theirs.ended_at in (None, ours.until)
+
+
+def expected_stops(state: LogState, facts: Facts) -> dict[tuple[str, str], StopFact]:
+    """Every stop that stands at the decision instant and binds subject, recipient or address."""
+    bound = [("subject", ref) for ref in (facts.subject, *state.aliases(facts.subject))]
+    if facts.role is not RecipientRole.SELF:
+        bound.append(("recipient", facts.recipient))
+    if facts.address is not None:
+        bound.append(("address", facts.address))
+    return {
+        (stop.ref, binds): StopFact(
+            ref=stop.ref, binds=binds, scope=stop.scope, source=stop.source, since=stop.since, until=stop.until
+        )
+        for binds, ref in bound
+        for stop in state.stops_on(ref)
+        if stop.until is None or facts.at < stop.until
+    }
+
+
+def _stops(state: LogState, facts: Facts) -> Iterator[Difference]:
+    if not isinstance(facts.stops, Known):
+        return
+    expected = expected_stops(state, facts)
+    recorded = {(stop.ref, stop.binds): stop for stop in facts.stops.value}
+    for key in sorted(expected.keys() | recorded.keys()):
+        ours, theirs = expected.get(key), recorded.get(key)
+        if ours is None or theirs is None:
+            yield Difference("stops", key[0] if ours else "none", key[0] if theirs else "none")
+        elif ours != theirs:
+            field = next(f for f in ("scope", "source", "since", "until") if getattr(ours, f) != getattr(theirs, f))
+            yield Difference(f"stops.{field}", getattr(ours, field), getattr(theirs, field))
+
+
+def _letters(row: Reservation, facts: Facts, subjects: frozenset[str]) -> str:
+    persons = {row.subject, row.recipient}
+    binds = "s" if persons & subjects else ""
+    binds += "r" if facts.recipient in persons else ""
+    return binds + ("a" if facts.address is not None and row.address == facts.address else "")
+
+
+def _touches(state: LogState, facts: Facts, own: str | None) -> Iterator[Difference]:
+    if not isinstance(facts.touches, Known):
+        return
+    history = facts.touches.value
+    since = max(history.since, state.kept_from)
+    subjects = frozenset({facts.subject}) | state.aliases(facts.subject)
+    refs = {*subjects, facts.recipient} | ({facts.address} if facts.address is not None else set())
+    expected: list[tuple[Any, ...]] = sorted(
+        (row.at, row.purpose, row.channel_kind, _letters(row, facts, subjects), row.reply)
+        for key, row in state.touches_of(refs).items()
+        if key != own and row.at >= since
+    )
+    recorded = [(t.at, t.purpose, t.channel_kind, t.binds, t.reply) for t in history.items if t.at >= since]
+    if any(touch.at < history.since for touch in history.items):
+        yield Difference("touches.since", "no touch before it", "an earlier touch")
+    if expected != recorded:
+        if len(expected) != len(recorded):
+            yield Difference("touches", f"{len(expected)} touches", f"{len(recorded)} touches")
+            return
+        ours, theirs = next(pair for pair in zip(expected, recorded, strict=True) if pair[0] != pair[1])
+        yield Difference("touches", ours, theirs)
+
+
+def _content(state: LogState, facts: Facts) -> Iterator[Difference]:
+    if not isinstance(facts.content, Known):
+        return
+    known = state.content.get((facts.ask.template, facts.ask.template_version))
+    content = facts.content.value
+    if known is None:
+        yield Difference("content", "never registered", content.status)
+        return
+    if content.status is not known.status:
+        yield Difference("content.status", known.status, content.status)
+    pairs = (
+        ("approvals", len(known.approvers), content.approvals),
+        ("digest", known.digest, content.digest),
+        ("purposes", list(known.scope.purposes), sorted(content.purposes)),
+        ("channels", list(known.scope.channels), sorted(content.channels)),
+        ("since", known.since, content.since),
+        ("until", known.until, content.until),
+    )
+    for field, ours, theirs in pairs:
+        if ours != theirs:
+            yield Difference(f"content.{field}", ours, theirs)
+
+
+def _channel(state: LogState, facts: Facts) -> Iterator[Difference]:
+    if not isinstance(facts.channel, Known):
+        return
+    known, channel = state.channels.get(facts.ask.channel), facts.channel.value
+    if channel.usable and (known is None or known.kind is not facts.ask.channel_kind):
+        yield Difference("channel.usable", "not registered" if known is None else known.kind, facts.ask.channel_kind)
+    elif known is not None and channel.local is not known.local:
+        yield Difference("channel.local", known.local, channel.local)

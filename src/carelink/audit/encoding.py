@@ -1,0 +1,93 @@
+"""Canonical JSON: the one byte string of an entry, and the one reading of those bytes.
+
+The form is the subset of RFC 8785 (JSON Canonicalization Scheme) without floats and null: ASCII keys in ascending
+order, strings, booleans, arrays, objects and integers within +-(2^53 - 1). Absent is omitted. No white space.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final, NoReturn
+
+from carelink.errors import FormatError
+
+__all__ = ["MAX_INTEGER", "decode", "encode"]
+
+MAX_INTEGER: Final = 2**53 - 1
+"""Largest integer every JSON reader holds exactly (RFC 8785 3.2.2.3, RFC 7493 2.2)."""
+
+_ENCODER: Final = json.JSONEncoder(
+    sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False
+)
+
+# Conservative: finds every float, null and integer of 2^53 and beyond, and now and then the like inside a string.
+# What it finds is looked at value by value; what it does not find is in order.
+_SUSPECT: Final = re.compile(rb"[:,\[](?:n|-?(?:[0-9]++[.eE]|[0-9]{17}|9[0-9]{15}))")
+
+
+def encode(value: dict[str, object]) -> bytes:
+    """The canonical bytes of an object.
+
+    Raises:
+        FormatError: it holds a float, null, an integer beyond 2^53 - 1, a key that is not ASCII text, half a
+            surrogate pair, or a type JSON does not have. The message names the defect and never the value.
+    """
+    data = b""
+    failed = ""
+    try:
+        data = _ENCODER.encode(value).encode()
+    except UnicodeEncodeError:
+        failed = "a string holds half a surrogate pair"
+    except (TypeError, ValueError, RecursionError):
+        failed = "a value has no canonical form"
+    if failed:
+        raise FormatError(failed)
+    if not data.isascii() or _SUSPECT.search(data) is not None:
+        _look(value)
+    return data
+
+
+def decode(data: bytes) -> dict[str, object]:
+    """Read canonical bytes. Encoding what is read gives exactly these bytes again.
+
+    Raises:
+        FormatError: any other spelling: white space, byte order mark, duplicate or unsorted keys, floats, null, other
+            number spellings, integers beyond 2^53 - 1, surrogates, keys that are not ASCII, or not an object.
+    """
+    value: object = None
+    failed = ""
+    try:
+        value = json.loads(data.decode(), parse_float=_no_float, parse_constant=_no_float)
+    except UnicodeDecodeError:
+        failed = "an entry is not UTF-8"
+    except (ValueError, RecursionError):
+        failed = "an entry is not JSON without floats"
+    if failed:
+        raise FormatError(failed)
+    if not isinstance(value, dict):
+        raise FormatError("an entry is not an object")
+    if encode(value) != data:
+        raise FormatError("an entry is not in canonical form")
+    return value
+
+
+def _no_float(_: str) -> NoReturn:
+    raise ValueError
+
+
+def _look(value: object) -> None:
+    """Check value by value; `encode` has shown that the depth is bounded and the keys are sortable."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str) or not key.isascii():
+                raise FormatError("a key is not ASCII text")
+            _look(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _look(item)
+    elif isinstance(value, int):
+        if not -MAX_INTEGER <= value <= MAX_INTEGER:
+            raise FormatError("an integer is beyond 2^53 - 1")
+    elif not isinstance(value, str):
+        raise FormatError("floats and null have no canonical form")

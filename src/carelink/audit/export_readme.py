@@ -1,0 +1,70 @@
+"""Text of the README inside an exported log: what the folder is, how to check it, and what a check cannot show."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from carelink.audit.checkpoint import SignedCheckpoint, VerifierKey, encode_base64
+
+__all__ = ["export_readme"]
+
+_TEXT: Final = """\
+# Audit log of `{origin}`
+
+{size} entries, exported by carelink. This file explains the folder. It is not signed and is no evidence.
+
+## What is here
+
+| path | what |
+| --- | --- |
+| `checkpoint` | the signed head: origin, number of entries, root hash, signature (c2sp.org/tlog-checkpoint) |
+| `checkpoints/<size>` | earlier heads, each signed when it was published |
+| `tile/entries/...` | the entries, 256 to a file, each behind its length (c2sp.org/tlog-tiles) |
+| `tile/<level>/...` | the hashes of the RFC 6962 tree over them |
+
+Head: {size} entries, root `{root}`.
+
+## How to check it
+
+You need the log's verifier key, one line of text, in a file outside this folder. Get it another way than with this
+folder: from the hospital's published notice, from a contract, on paper. A key that lies in this folder proves nothing,
+and the verifier refuses it.
+
+    carelink audit verify . --key @/elsewhere/log.vkey
+    carelink audit verify . --key @/elsewhere/log.vkey --since /elsewhere/remembered.checkpoint
+    carelink audit replay . --key @/elsewhere/log.vkey
+
+Exit codes: 0 all well, 3 tampered, 4 a decision is not what its recorded facts give, 5 cannot judge.
+Keep a copy of `checkpoint` outside this folder when you are done: the next export must extend it (`--since`).
+
+This export claims to be signed by the key with id `{key_id}`, whose verifier key line has the SHA-256
+
+    {fingerprint}
+
+Compare it with the key you hold; do not take it from here.
+
+## What a check shows, and what it does not
+
+- Shown: no byte of an entry was changed, removed, inserted or moved after the head was signed.
+- Shown with `--since`: nothing was rewritten up to the checkpoint you kept. Without it, whoever holds the signing key
+  could have rewritten the log and signed it again.
+- Shown by `replay`: each decision follows from its recorded facts and the policy in force.
+- Not shown: that an event was recorded at all, or that a recorded fact is true. Compare with the records of the
+  providers that delivered the messages.
+- Not shown: when something happened, beyond the clock of the machine that recorded it.
+- Not shown: what was recorded after entry {size}.
+
+The entries hold no names, numbers, addresses or message texts. Persons appear as random pseudonyms, which stay personal
+data for whoever holds the mapping: store and share this folder accordingly.
+"""
+
+
+def export_readme(head: SignedCheckpoint, key: VerifierKey) -> str:
+    """The README for an export of this head; the key's fingerprint stands in it as a claim."""
+    return _TEXT.format(
+        origin=head.checkpoint.origin,
+        size=head.size,
+        root=encode_base64(head.root),
+        key_id=key.key_id.hex(),
+        fingerprint=key.fingerprint,
+    )

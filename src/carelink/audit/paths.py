@@ -1,0 +1,190 @@
+"""Rules of the path: what may follow what, whatever was decided (P1, P3, P5, P6, P10)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
+
+from carelink.audit.bodies import HandoverBody, PolicyBody, ReceiptBody, RecoveredBody, ReleasedBody, StoppedBody
+from carelink.audit.decided import ClaimBody, DecidedBody, DecisionBody
+from carelink.audit.derive import expected_stops
+from carelink.audit.divergence import DivergenceCode
+from carelink.audit.entry import Entry
+from carelink.audit.fold import LogState, Reservation
+from carelink.audit.kinds import Kind, ReleaseCause
+from carelink.consent.facts import Known
+from carelink.model.moment import MINUTE, SECOND
+from carelink.model.touchpoint import fold_delivery
+from carelink.vocabulary import Effect, ReservationState
+
+__all__ = ["MAX_LEASE", "Fault", "faults"]
+
+MAX_LEASE: Final = 5 * SECOND
+"""Longest claim: no first byte leaves later than this after a stop commits (DESIGN, P3)."""
+
+_SKEW: Final = 2 * MINUTE
+"""A decision instant may be this far ahead of the clock that stamps the attempt (DESIGN, "Time is an argument")."""
+
+_APPROVERS: Final = 2
+
+_RELEASES: Final = {
+    ReleaseCause.CLAIM_REFUSED: ReservationState.HELD,
+    ReleaseCause.EXPIRED: ReservationState.HELD,
+    ReleaseCause.STOPPED: ReservationState.HELD,
+    ReleaseCause.LEASE_RAN_OUT: ReservationState.CLAIMED,
+    ReleaseCause.CONTENT_CHANGED: ReservationState.CLAIMED,
+    ReleaseCause.ADDRESS_UNREADABLE: ReservationState.CLAIMED,
+}
+_OPEN: Final = (ReservationState.HELD, ReservationState.CLAIMED)
+
+
+class Fault(NamedTuple):
+    """A broken rule."""
+
+    code: DivergenceCode
+    field: str
+    expected: object
+    recorded: object
+
+
+def faults(state: LogState, entry: Entry) -> Iterator[Fault]:
+    """Every rule the entry breaks, given the fold of all earlier entries."""
+    rule = _RULES.get(entry.body.kind)
+    if rule is not None:
+        yield from rule(state, entry.body)
+
+
+def _permit(state: LogState, body: DecidedBody) -> Iterator[Fault]:
+    """What holds for a permit, decided or claimed."""
+    if body.lease is not None and not 0 < body.lease - body.facts.at <= MAX_LEASE:
+        yield Fault(DivergenceCode.LEASE, "lease", "at most 5 s after the claim", body.lease - body.facts.at)
+    recorded = body.facts.stops.value if isinstance(body.facts.stops, Known) else ()
+    told = {(stop.ref, stop.binds) for stop in recorded}
+    ask = body.facts.ask
+    for key, stop in sorted(expected_stops(state, body.facts).items()):
+        if key not in told and stop.scope.covers(ask.purpose, ask.channel_kind):
+            yield Fault(DivergenceCode.STOP_IGNORED, "facts.stops", stop.ref, "none")
+
+
+def _decision(state: LogState, body: DecisionBody) -> Iterator[Fault]:
+    if body.effect is not Effect.PERMIT:
+        return
+    yield from _permit(state, body)
+    if body.reservation in state.reservations:
+        yield Fault(DivergenceCode.RESERVATION_REUSED, "reservation", "a new one", body.reservation)
+    if body.request in state.open_requests:
+        yield Fault(DivergenceCode.REQUEST_HELD, "request", "no open permit", state.open_requests[body.request])
+    if bytes.fromhex(body.request) in state.spent_requests:
+        yield Fault(DivergenceCode.REQUEST_SPENT, "request", "not handed over before", body.request)
+
+
+def _open(
+    state: LogState, body: ClaimBody | HandoverBody | ReleasedBody | RecoveredBody, wanted: ReservationState
+) -> Iterator[Fault]:
+    """The reservation an entry names must be open, in the right state, and of the same request."""
+    row = state.reservations.get(body.reservation)
+    if row is None or row.state not in _OPEN:
+        yield Fault(DivergenceCode.NO_PERMIT, "reservation", "open", "not open" if row is None else row.state)
+        return
+    if row.request != body.request:
+        yield Fault(DivergenceCode.REQUEST_MIXED, "request", row.request, body.request)
+    if row.state is not wanted:
+        yield Fault(DivergenceCode.WRONG_STATE, "reservation", wanted, row.state)
+    released = isinstance(body, ReleasedBody) and body.cause is ReleaseCause.CLAIM_REFUSED
+    if row.refused is not released:
+        expected = "released as claim_refused" if row.refused else "a refused claim before"
+        yield Fault(DivergenceCode.CLAIM_NOT_RELEASED, "reservation", expected, body.kind)
+
+
+def _claim(state: LogState, body: ClaimBody) -> Iterator[Fault]:
+    yield from _open(state, body, ReservationState.HELD)
+    if body.effect is not Effect.PERMIT:
+        return
+    yield from _permit(state, body)
+    row = state.reservations.get(body.reservation)
+    if row is not None and body.facts.at >= row.expires:
+        yield Fault(DivergenceCode.EXPIRED, "facts.at", f"before {row.expires}", body.facts.at)
+    if row is not None:
+        yield from _same_ask(row, body)
+
+
+def _same_ask(row: Reservation, body: ClaimBody) -> Iterator[Fault]:
+    ask = body.facts.ask
+    decided = (row.purpose, row.channel, row.channel_kind, row.reply)
+    claimed = (ask.purpose, ask.channel, ask.channel_kind, ask.reply)
+    if decided != claimed:
+        yield Fault(DivergenceCode.REQUEST_MIXED, "facts.ask", decided, claimed)
+
+
+def _handover(state: LogState, body: HandoverBody) -> Iterator[Fault]:
+    yield from _open(state, body, ReservationState.CLAIMED)
+    row = state.reservations.get(body.reservation)
+    if row is None or row.state is not ReservationState.CLAIMED or row.lease is None:
+        return
+    if row.channel != body.channel:
+        yield Fault(DivergenceCode.CHANNEL_MIXED, "channel", row.channel, body.channel)
+    if not row.at - _SKEW <= body.attempted_at < row.lease:
+        yield Fault(DivergenceCode.LEASE, "attempted_at", f"within {row.at}..{row.lease}", body.attempted_at)
+
+
+def _released(state: LogState, body: ReleasedBody) -> Iterator[Fault]:
+    yield from _open(state, body, _RELEASES[body.cause])
+
+
+def _recovered(state: LogState, body: RecoveredBody) -> Iterator[Fault]:
+    yield from _open(state, body, ReservationState.CLAIMED)
+
+
+def _receipt(state: LogState, body: ReceiptBody) -> Iterator[Fault]:
+    row = state.reservations.get(body.reservation)
+    if row is not None and fold_delivery(row.delivery, body.event) != body.state:
+        expected = fold_delivery(row.delivery, body.event)
+        yield Fault(DivergenceCode.RECEIPT_STATE, "state", expected, body.state)
+
+
+def _stopped(state: LogState, body: StoppedBody) -> Iterator[Fault]:
+    for key in body.in_flight:
+        row = state.reservations.get(key)
+        if row is None or row.state is not ReservationState.CLAIMED:
+            yield Fault(DivergenceCode.STOP_LEFT_OPEN, "in_flight", "a claim", "not open" if row is None else row.state)
+    for key in body.released:
+        row = state.reservations.get(key)
+        if row is not None and row.state in _OPEN:
+            yield Fault(DivergenceCode.STOP_LEFT_OPEN, "released", "released", row.state)
+    seen: set[str] = set()
+    for ref in body.suppressions:
+        stop = state.stops.get(ref)
+        if stop is None:
+            yield Fault(DivergenceCode.STOP_LEFT_OPEN, "suppressions", ref, "not standing")
+            continue
+        bound = stop.addresses if stop.person is None else {stop.person}
+        for key, row in sorted(state.touches_of(bound).items()):
+            if row.state in _OPEN and key not in seen and stop.scope.covers(row.purpose, row.channel_kind):
+                seen.add(key)
+                if row.state is ReservationState.HELD or key not in body.in_flight:
+                    yield Fault(DivergenceCode.STOP_LEFT_OPEN, "in_flight", f"{key} met", row.state)
+
+
+def _policy(state: LogState, body: PolicyBody) -> Iterator[Fault]:
+    for digest in body.packs:
+        if digest not in state.packs:
+            yield Fault(DivergenceCode.POLICY, "packs", "a pack recorded before", digest)
+    if state.policy is not None:
+        before = {state.packs[d].id for d in state.policy.packs if d in state.packs}
+        gone = before - {state.packs[d].id for d in body.packs if d in state.packs}
+        if gone and not body.loosens:
+            yield Fault(DivergenceCode.APPROVAL, "loosens", "true: a pack is gone", "false")
+    if body.loosens and len(set(body.approvers)) < _APPROVERS:
+        yield Fault(DivergenceCode.APPROVAL, "approvers", "two distinct", len(set(body.approvers)))
+
+
+_RULES: Final[dict[Kind, Callable[[LogState, Any], Iterator[Fault]]]] = {
+    Kind.DECISION: _decision,
+    Kind.CLAIM: _claim,
+    Kind.HANDOVER: _handover,
+    Kind.RELEASED: _released,
+    Kind.RECOVERED: _recovered,
+    Kind.RECEIPT: _receipt,
+    Kind.STOPPED: _stopped,
+    Kind.POLICY: _policy,
+}

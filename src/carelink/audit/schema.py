@@ -1,0 +1,261 @@
+"""Closed types of the fields of entries, and objects made of them. Nothing personal fits into any of them (P8).
+
+A form is read and written through the same check: what may not be read cannot be written either.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from enum import Enum
+from functools import lru_cache
+from typing import Any, ClassVar, Final, Self, TypeVar
+
+import attrs
+
+from carelink.audit.encoding import MAX_INTEGER
+from carelink.errors import FormatError
+from carelink.vocabulary import ChannelKind, Family, Purpose
+
+__all__ = [
+    "ANY_TEXT",
+    "BOOLEAN",
+    "CHANNELS",
+    "CODE",
+    "HEX64",
+    "INTEGER",
+    "NAME",
+    "PRINTABLE",
+    "PURPOSES",
+    "REF",
+    "RULE",
+    "TEXT",
+    "Codec",
+    "Form",
+    "as_object",
+    "bad",
+    "choice",
+    "items",
+    "nested",
+    "unlike_number",
+    "words",
+]
+
+Metadata = Mapping[str, "Codec"]
+
+_REF: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_HEX64: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_TEXT: Final = re.compile(r"[A-Za-z0-9_.:+/=*-]{0,128}", re.ASCII)
+_NAME: Final = re.compile(r"[a-z0-9_.-]{1,64}", re.ASCII)
+_CODE: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
+_RULE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", re.ASCII)
+_PRINTABLE: Final = re.compile(r"[!-?A-~]{1,512}", re.ASCII)
+_LONG: Final = re.compile(r"[0-9]{9}", re.ASCII)
+_LONG_SPLIT: Final = re.compile(r"[0-9]{11}", re.ASCII)
+_SPLITTERS: Final = str.maketrans("", "", "-._:+/=*")
+
+T = TypeVar("T")
+
+
+def bad(field: str, what: str) -> FormatError:
+    """The error for a field; it names the field and never what stands in it."""
+    return FormatError(f"`{field}` {what}")
+
+
+@attrs.frozen
+class Codec:
+    """A closed type: `read` from JSON and `write` to JSON, each checks; both take the field's name for errors."""
+
+    read: Callable[[object, str], Any]
+    write: Callable[[Any, str], object]
+
+    @property
+    def metadata(self) -> Metadata:
+        """For `attrs.field(metadata=...)`."""
+        return {"codec": self}
+
+
+@lru_cache(maxsize=4096)
+def unlike_number(text: str) -> bool:
+    """Whether a text of an open vocabulary cannot be a phone, card or identity number.
+
+    It has no nine digits in a row, and no eleven with separators in between.
+    """
+    return _LONG.search(text) is None and _LONG_SPLIT.search(text.translate(_SPLITTERS)) is None
+
+
+def _same(check: Callable[[object, str], T]) -> Metadata:
+    return Codec(check, check).metadata
+
+
+def _matching(pattern: re.Pattern[str], what: str, *, numbers: bool = False) -> Metadata:
+    def check(value: object, field: str) -> str:
+        if not isinstance(value, str) or pattern.fullmatch(value) is None:
+            raise bad(field, f"is not {what}")
+        if not numbers and not unlike_number(value):
+            raise bad(field, "looks like a number of a person")
+        return value
+
+    return _same(check)
+
+
+def _integer(value: object, field: str) -> int:
+    if type(value) is not int or not -MAX_INTEGER <= value <= MAX_INTEGER:
+        raise bad(field, "is not an integer")
+    return value
+
+
+def _boolean(value: object, field: str) -> bool:
+    if not isinstance(value, bool):
+        raise bad(field, "is not true or false")
+    return value
+
+
+def _string(value: object, field: str) -> str:
+    if not isinstance(value, str):
+        raise bad(field, "is not text")
+    return value
+
+
+REF: Final = _matching(_REF, "an identifier", numbers=True)
+HEX64: Final = _matching(_HEX64, "a digest", numbers=True)
+TEXT: Final = _matching(_TEXT, "a short technical text")
+NAME: Final = _matching(_NAME, "a technical name")
+CODE: Final = _matching(_CODE, "a code")
+RULE: Final = _matching(_RULE, "a rule id")
+PRINTABLE: Final = _matching(_PRINTABLE, "printable ASCII", numbers=True)
+ANY_TEXT: Final = _same(_string)
+INTEGER: Final = _same(_integer)
+BOOLEAN: Final = _same(_boolean)
+
+
+def choice(vocabulary: type[Enum]) -> Metadata:
+    """One member of a closed vocabulary, by its value."""
+    members = {member.value: member for member in vocabulary}
+
+    def read(value: object, field: str) -> Enum:
+        member = members.get(value) if isinstance(value, str) else None
+        if member is None:
+            raise bad(field, f"is not a known {vocabulary.__name__}")
+        return member
+
+    def write(value: object, field: str) -> object:
+        if not isinstance(value, vocabulary):
+            raise bad(field, f"is not a {vocabulary.__name__}")
+        return value.value
+
+    return Codec(read, write).metadata
+
+
+def words(*known: str) -> Metadata:
+    """One of these texts."""
+    closed = frozenset(known)
+
+    def check(value: object, field: str) -> str:
+        if not isinstance(value, str) or value not in closed:
+            raise bad(field, "is not one of its words")
+        return value
+
+    return _same(check)
+
+
+PURPOSES: Final = words("*", *(family.value for family in Family), *(purpose.value for purpose in Purpose))
+CHANNELS: Final = words("*", *(kind.value for kind in ChannelKind))
+
+
+def items(metadata: Metadata) -> Metadata:
+    """An array of these, as a tuple; the order is kept."""
+    inner = metadata["codec"]
+
+    def read(value: object, field: str) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise bad(field, "is not an array")
+        return tuple(inner.read(item, field) for item in value)
+
+    def write(value: object, field: str) -> object:
+        if not isinstance(value, tuple):
+            raise bad(field, "is not a tuple")
+        return [inner.write(item, field) for item in value]
+
+    return Codec(read, write).metadata
+
+
+def nested(form: type[Form]) -> Metadata:
+    """An object of this form."""
+
+    def write(value: object, field: str) -> object:
+        if not isinstance(value, form):
+            raise bad(field, f"is not a {form.__name__}")
+        return value.write(field)
+
+    return Codec(form.read, write).metadata
+
+
+def as_object(value: object, field: str, required: frozenset[str], allowed: frozenset[str]) -> dict[str, Any]:
+    """The object, if it has all required fields and no other than the allowed ones.
+
+    Raises:
+        FormatError: naming the missing field; a surplus field has no name worth repeating.
+    """
+    if not isinstance(value, dict):
+        raise bad(field, "is not an object")
+    keys = value.keys()
+    if not keys >= required:
+        raise bad(f"{field}.{min(required - keys)}", "is missing")
+    if not keys <= allowed:
+        raise bad(field, "has a field it does not have in this form")
+    return value
+
+
+@attrs.frozen
+class Form:
+    """An object with named fields of closed types. A field whose default is None or () is omitted when it has it."""
+
+    _fields: ClassVar[dict[type, tuple[tuple[str, Codec, bool], ...]]] = {}
+
+    @classmethod
+    def _table(cls) -> tuple[tuple[str, Codec, bool], ...]:
+        table = Form._fields.get(cls)
+        if table is None:
+            table = tuple(
+                (a.name, a.metadata["codec"], a.default is None or a.default == ()) for a in attrs.fields(cls)
+            )
+            Form._fields[cls] = table
+        return table
+
+    def write(self, field: str = "body") -> dict[str, object]:
+        """As JSON, every field checked."""
+        found: dict[str, object] = {}
+        for name, codec, optional in self._table():
+            value = getattr(self, name)
+            if not optional or (value is not None and value != ()):
+                found[name] = codec.write(value, f"{field}.{name}")
+        self.check(field)
+        return found
+
+    @classmethod
+    def read(cls, value: object, field: str = "body") -> Self:
+        """From JSON, strictly."""
+        table = cls._table()
+        allowed = frozenset(name for name, _, _ in table)
+        required = frozenset(name for name, _, optional in table if not optional)
+        found = as_object(value, field, required, allowed)
+        values = {name: codec.read(found[name], f"{field}.{name}") for name, codec, _ in table if name in found}
+        for name, _, optional in table:
+            if optional and values.get(name) == ():
+                raise bad(f"{field}.{name}", "is empty and not omitted")
+        form = cls(**values)
+        form.check(field)
+        return form
+
+    def check(self, field: str) -> None:
+        """Rules between fields; a form that has some overrides this."""
+
+    def to_json(self) -> dict[str, object]:
+        """As JSON, every field checked."""
+        return self.write()
+
+    @classmethod
+    def from_json(cls, value: object) -> Self:
+        """From JSON, strictly."""
+        return cls.read(value)

@@ -1,0 +1,110 @@
+"""What commands share: opening a home, printing tables, sentences and instants."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from carelink.app import CareLink
+from carelink.consent.sentences import sentence
+from carelink.consent.verdict import Decision
+from carelink.errors import CarelinkError
+from carelink.home import open_home
+from carelink.model.moment import Instant, to_datetime
+
+__all__ = [
+    "console",
+    "error_console",
+    "is_chinese",
+    "open_link",
+    "print_reasons",
+    "progress",
+    "read_input",
+    "shown_instant",
+    "split",
+    "table",
+]
+
+console = Console(highlight=False, soft_wrap=True)
+error_console = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def open_link(args: argparse.Namespace) -> CareLink:
+    """The home named by --home, CARELINK_HOME, or `carelink-data` here."""
+    return open_home(args.home)
+
+
+def is_chinese(args: argparse.Namespace) -> bool:
+    """Whether sentences are wanted in Chinese."""
+    return bool(getattr(args, "lang", "en") == "zh")
+
+
+def split(text: str) -> tuple[str, ...]:
+    """A comma-separated list."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table; cells are text, never markup."""
+    from rich.text import Text
+
+    grid = Table(title=title, title_justify="left", header_style="bold", show_edge=False, pad_edge=False)
+    for column in columns:
+        grid.add_column(column, overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(cell) for cell in row))
+    console.print(grid)
+
+
+def shown_instant(instant: Instant | None, zone: str = "") -> str:
+    """An instant for people: local where the zone is known."""
+    if instant is None:
+        return "-"
+    moment: datetime = to_datetime(instant).astimezone(ZoneInfo(zone) if zone else UTC)
+    return moment.isoformat(sep=" ", timespec="seconds")
+
+
+def print_reasons(decision: Decision, *, chinese: bool, zone: str = "") -> None:
+    """The reasons of a decision, one line each, with the instant from which it would pass."""
+    for verdict in decision.reasons:
+        assert verdict.reason is not None
+        words = sentence(verdict.reason, "zh" if chinese else "en")
+        until = f"  -> {shown_instant(verdict.earliest, zone)}" if verdict.earliest is not None else ""
+        console.print(f"  {verdict.effect.value:<7} {verdict.reason.value:<22} {verdict.rule:<28} {words}{until}")
+
+
+def progress(label: str, total: int | None) -> Progress:
+    """A progress bar on stderr; silent where stderr is no terminal."""
+    bar = Progress(
+        TextColumn(label),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=error_console,
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    bar.add_task(label, total=total)
+    return bar
+
+
+def read_input(name: str) -> bytes:
+    """Bytes of a file, or of standard input for `-`.
+
+    Raises:
+        CarelinkError: it cannot be read.
+    """
+    if name == "-":
+        return sys.stdin.buffer.read()
+    path = Path(name)
+    if not path.is_file():
+        raise CarelinkError(f"there is no file `{path.name}`")
+    return path.read_bytes()

@@ -1,0 +1,62 @@
+"""`carelink policy list|show|adopt`: the packs in force, their rules and sources; adopting another set."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from carelink.cli.common import console, is_chinese, open_link, table
+from carelink.cli.exit_codes import Exit
+from carelink.packs.loader import bundled, bundled_bytes
+
+__all__ = ["add"]
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the parsers."""
+    parser = commands.add_parser("policy", help="policy packs")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("list", help="packs in force").set_defaults(run=_list)
+    show = verbs.add_parser("show", help="rules of a pack in force, with their sources")
+    show.add_argument("pack")
+    show.set_defaults(run=_show)
+    adopt = verbs.add_parser("adopt", help="put a set of packs in force (it replaces the set before)")
+    adopt.add_argument("packs", nargs="+", help=f"TOML files, or bundled: {', '.join(bundled())}")
+    adopt.add_argument("--actor", required=True)
+    adopt.add_argument("--approver", action="append", default=[], help="needed twice to drop or replace a pack")
+    adopt.set_defaults(run=_adopt)
+
+
+def _list(args: argparse.Namespace) -> int:
+    with open_link(args) as link:
+        policy = link.policy()
+    if policy is None:
+        console.print("no policy is in force: everything is refused")
+        return Exit.COULD_NOT_RUN
+    table(f"Policy {policy.digest[:16]}", ("pack", "version", "jurisdiction", "rules", "digest"),
+          [(p.id, p.version, p.jurisdiction, str(len(p.rules)), p.digest[:16]) for p in policy.packs])  # fmt: skip
+    return Exit.OK
+
+
+def _show(args: argparse.Namespace) -> int:
+    with open_link(args) as link:
+        policy = link.policy()
+    found = [pack for pack in (policy.packs if policy is not None else ()) if pack.id == args.pack]
+    if not found:
+        console.print("no such pack is in force")
+        return Exit.COULD_NOT_RUN
+    rows = []
+    for rule in found[0].rules:
+        source = "; ".join(f"{s.instrument} ({s.version}) {s.article}" for s in rule.sources)
+        title = rule.title_zh if is_chinese(args) else rule.title_en
+        rows.append((rule.id, rule.kind, rule.authority.value, rule.certainty.value, title, source))
+    table(args.pack, ("rule", "kind", "authority", "certainty", "title", "source"), rows)
+    return Exit.OK
+
+
+def _adopt(args: argparse.Namespace) -> int:
+    data = [bundled_bytes(name) if name in bundled() else Path(name).read_bytes() for name in args.packs]
+    with open_link(args) as link:
+        policy = link.adopt(data, actor=args.actor, approvers=args.approver)
+    console.print(f"in force: {policy.digest[:16]}  {', '.join(pack.id for pack in policy.packs)}", markup=False)
+    return Exit.OK

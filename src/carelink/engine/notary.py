@@ -1,0 +1,154 @@
+"""The notary: publishes integrated entries under a signed checkpoint, and tells a restored backup from the store the
+log was published from. The promise of tamper evidence begins at publication.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, Protocol
+
+import attrs
+
+from carelink.audit.checkpoint import NoteVerifier, SignedCheckpoint, Signer
+from carelink.audit.merkle import Frontier
+from carelink.consent.facts import StoreState
+from carelink.errors import CarelinkError, StoreError
+from carelink.model.moment import SECOND, Instant, Micros
+from carelink.ports.store import Reader, Store
+from carelink.ports.system import Clock
+from carelink.telemetry import logger
+
+__all__ = ["Notary", "PublishedLog"]
+
+_MANY: Final = 4096
+
+
+class PublishedLog(Protocol):
+    """Where checkpoints and tiles are published. Implemented by `carelink.stores.logfolder`."""
+
+    def head(self) -> SignedCheckpoint | None:
+        """The newest published checkpoint."""
+
+    def entries(self, first: int = 0, last: int | None = None) -> Iterator[tuple[int, bytes]]:
+        """Published entries with their indexes."""
+
+    def publish(
+        self,
+        entries: Iterable[bytes],
+        *,
+        start: int,
+        end: int,
+        signers: Sequence[Signer],
+        verifier: NoteVerifier,
+        at: Instant,
+        root: bytes | None = None,
+    ) -> SignedCheckpoint:
+        """Publish entries [start, end) under a new checkpoint."""
+
+
+@attrs.define(kw_only=True)
+class Notary:
+    """Publishes, and guards against a store that is older than what was published.
+
+    Attributes:
+        read_copy, write_copy: the head copy kept apart from the store.
+        lag: how many integrated entries may be unpublished before sending stops.
+        interval: publish at least this often while there is something to publish.
+    """
+
+    store: Store
+    log: PublishedLog
+    signer: Signer
+    verifier: NoteVerifier
+    clock: Clock
+    read_copy: Callable[[], SignedCheckpoint | None]
+    write_copy: Callable[[SignedCheckpoint], None]
+    lag: int = 100_000
+    interval: Micros = SECOND
+    _last: int = attrs.field(default=0, init=False)
+    _furthest: int = attrs.field(default=0, init=False)
+    _restored: bool = attrs.field(default=False, init=False)
+
+    def open(self) -> StoreState:
+        """Compare the store with what was published from it. Called once, before anything is decided.
+
+        Raises:
+            FormatError: the published head or its copy is not a checkpoint.
+        """
+        heads = [head for head in (self.log.head(), self.read_copy()) if head is not None]
+        self._furthest = max((head.size for head in heads), default=0)
+        with self.store.reader() as reader:
+            size = reader.head().size
+            self._restored = size < self._furthest or not self._same_edge(reader)
+        self._last = self.clock.monotonic()
+        return StoreState.RESTORED if self._restored else StoreState.CURRENT
+
+    def _same_edge(self, reader: Reader) -> bool:
+        """Whether the newest published entry is the one the store has at its index: a restored store that went on
+        writing is as long as the log, but is not the log.
+        """
+        head = self.log.head()
+        if head is None or head.size == 0 or reader.head().size < head.size:
+            return True
+        published = [data for _, data in self.log.entries(head.size - 1, head.size)]
+        return published == list(reader.entries(head.size - 1, head.size))
+
+    def state(self, reader: Reader) -> StoreState:
+        """Whether sending may go on."""
+        head = reader.head()
+        if self._restored or head.size < self._furthest:
+            return StoreState.RESTORED
+        if head.size - head.published > self.lag:
+            return StoreState.UNPUBLISHED
+        return StoreState.CURRENT
+
+    def tick(self) -> None:
+        """Publish if enough entries or enough time have gathered. A failure to publish is an operator's matter until
+        the lag limit stops sending; it never undoes what was decided.
+        """
+        now = self.clock.monotonic()
+        with self.store.reader() as reader:
+            head = reader.head()
+        behind = head.size - head.published
+        if behind and (behind >= _MANY or now - self._last >= self.interval):
+            try:
+                self.publish()
+            except CarelinkError as error:
+                logger().warning("publication_failed", code=error.code, lag=behind)
+
+    def publish(self) -> SignedCheckpoint | None:
+        """Publish all integrated entries; None when there is nothing to publish.
+
+        Raises:
+            StoreError: the store is a restored backup, or the log cannot be written.
+            TamperedError: what is published contradicts the store.
+        """
+        if self._restored:
+            raise StoreError(
+                "a restored store is not published over its own log", hint="run `carelink store reconcile`"
+            )
+        published = self.log.head()
+        start = 0 if published is None else published.size
+        with self.store.reader() as reader:
+            head = reader.head()
+            if head.size == 0 or (head.size == start and head.published == start):
+                return published
+            signed = self.log.publish(
+                reader.entries(start, head.size),
+                start=start,
+                end=head.size,
+                signers=[self.signer],
+                verifier=self.verifier,
+                at=self.clock.now(),
+                root=Frontier.from_bytes(head.frontier).root(),
+            )
+        self.write_copy(signed)
+        self._furthest = signed.size
+        self._last = self.clock.monotonic()
+        with self.store.transaction() as tx:
+            tx.set_published(signed.size)
+        return signed
+
+    def reconciled(self) -> None:
+        """The store was brought up to the published head: sending may go on."""
+        self._restored = False

@@ -1,0 +1,80 @@
+"""What the caller gets back: an outcome for `send`, a forecast for `preview`. Two types, never mixed up."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import attrs
+
+from carelink.consent.verdict import Decision, Verdict
+from carelink.errors import CarelinkError
+from carelink.model.ids import RequestRef, ReservationId
+from carelink.model.moment import Instant
+from carelink.vocabulary import Effect, Outcome
+
+__all__ = ["Forecast", "Receipt", "SendOutcome"]
+
+
+@attrs.frozen(kw_only=True)
+class Receipt:
+    """What the channel said of the one attempt, refined by later reports.
+
+    Attributes:
+        delivery: folded later reports, "" if none came.
+        released: why the permit ended without an attempt, "" if there was one.
+    """
+
+    reservation: ReservationId
+    outcome: Outcome | None
+    delivery: str = ""
+    code: str = ""
+    released: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class SendOutcome:
+    """What became of one request.
+
+    Attributes:
+        ref: keyed hash of the request key; `why` takes it as well as the key.
+        effect: PERMIT, DEFER or REFUSE.
+        decision: the decision just made; absent when an earlier one is recalled.
+        receipt: what the channel said; absent unless permitted and tried.
+        repeated: the key was used before; nothing was sent now.
+        in_flight: another run claimed it and its answer is not known yet.
+        error: the request itself was wrong and nothing was decided.
+    """
+
+    ref: RequestRef
+    effect: Effect
+    decision: Decision | None = None
+    receipt: Receipt | None = None
+    repeated: bool = False
+    in_flight: bool = False
+    error: CarelinkError | None = None
+
+    @property
+    def reasons(self) -> tuple[Verdict, ...]:
+        """Why not, in conflict order; empty on PERMIT."""
+        return self.decision.reasons if self.decision is not None else ()
+
+    @property
+    def earliest(self) -> Instant | None:
+        """First instant at which, all else unchanged, it would be permitted."""
+        return self.decision.earliest if self.decision is not None else None
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("an outcome has no truth value: match on its effect")
+
+
+@attrs.frozen(kw_only=True)
+class Forecast:
+    """What `send` would decide now. Nothing was reserved, recorded or minted."""
+
+    effect: Effect
+    decision: Decision | None
+    error: CarelinkError | None = None
+    handed_over_before: bool = False
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("a forecast has no truth value: match on its effect")

@@ -1,0 +1,179 @@
+"""The safe: what the engine may do with keys. Wraps the key store and the vault so that the engine never holds a key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from carelink.errors import CarelinkError
+from carelink.model.ids import RequestRef
+from carelink.model.request import Request
+from carelink.ports.rows import SealedRow
+from carelink.vault.attempt import AttemptKeys
+from carelink.vault.datakey import DataKey, commit
+from carelink.vault.derive import KeyedHash
+from carelink.vault.envelope import FieldContext, Value, open_field, seal
+from carelink.vault.index import BlindIndex, address_hash, address_token, request_hash, request_ref
+from carelink.vault.personal import Personal, SecretKey
+from carelink.vocabulary import AddressKind
+
+__all__ = ["KeyKeeper", "Safe"]
+
+
+class KeyKeeper(Protocol):
+    """What the safe needs of a key store. Implemented by `carelink.keys.store`."""
+
+    def new_keys(self, owners: Sequence[str]) -> Mapping[str, DataKey]:
+        """Make and durably keep a data key for each owner."""
+
+    def get(self, owners: Sequence[str]) -> Mapping[str, object]:
+        """Data keys by owner; an owner without a usable key has something else, or nothing."""
+
+    def one(self, owner: str) -> DataKey:
+        """The data key of one owner, or the typed error that says why there is none."""
+
+    def secret(self, name: str) -> SecretKey:
+        """The newest version of a tenant-wide secret."""
+
+
+class Safe:
+    """Keys at work for one tenant."""
+
+    def __init__(self, keys: KeyKeeper, tenant: str) -> None:
+        self._keys = keys
+        self._tenant = tenant
+        self._loaded: dict[str, DataKey] = {}
+        root = keys.secret("request")
+        self._requests = request_hash(root)
+        self._contents = KeyedHash(root, b"carelink/request-content/v1")
+        self._actors = KeyedHash(root, b"carelink/actor/v1")
+        self._events = KeyedHash(root, b"carelink/event/v1")
+        self._providers = KeyedHash(root, b"carelink/provider/v1")
+        self._tokens = address_hash(keys.secret("address"))
+        # An identifier names one patient, so this index is an equality look-up by design: full 64 bits (ADR 0006).
+        self._identifier = BlindIndex(keys.secret("index"), tenant, "patient", "identifier", 64)
+        self._attempts = AttemptKeys(root)
+
+    def ready(self) -> bool:
+        """Whether keys can be had now."""
+        try:
+            self._keys.secret("request")
+        except CarelinkError:
+            return False
+        return True
+
+    # -- hashes that reach store and log -----------------------------------------------------------------
+
+    def request_ref(self, key: str) -> RequestRef:
+        """Keyed hash of a request key, 32 hex digits."""
+        return RequestRef(request_ref(self._requests, self._tenant, key))
+
+    def request_mac(self, request: Request) -> bytes:
+        """Keyed hash over what a request asks for: the same key with other content is told by it."""
+        form = {
+            "automated": request.automated,
+            "channel": request.channel,
+            "disclosure": request.disclosure,
+            "not_before": request.not_before,
+            "patient": request.patient,
+            "purpose": request.purpose,
+            "recipient": request.recipient,
+            "reply": request.reply,
+            "template": request.template,
+            "useless_after": request.useless_after,
+            "variables": request.variables,
+            "version": request.version,
+        }
+        text = json.dumps(form, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return self._contents.digest(text.encode())
+
+    def actor_ref(self, name: str) -> str:
+        """Pseudonym of a member of staff, 32 hex digits."""
+        return self._actors.digest(name.encode())[:16].hex()
+
+    def event_ref(self, text: str) -> str:
+        """Keyed hash of a far end's event id or unknown key."""
+        return self._events.digest(text.encode())[:16].hex()
+
+    def provider_hash(self, channel: str, provider_id: str) -> bytes:
+        """Keyed hash of a far end's message id, 32 bytes."""
+        return self._providers.digest(channel.encode(), provider_id.encode())
+
+    def token(self, kind: AddressKind, canonical: str) -> bytes:
+        """Full-length keyed token of an address."""
+        return address_token(self._tokens, kind.value, canonical)
+
+    def blind(self, column: str, canonical: str) -> tuple[tuple[int, bytes], ...]:
+        """Blind-index values of an identifier, one for each key version in use."""
+        return ((1, self._identifier.value(f"{column}\x00{canonical}")),)
+
+    def attempt_key(self, request: RequestRef) -> str:
+        """Token of a request's hand-over that a far end may see, 32 hex digits."""
+        return self._attempts.seal(request)
+
+    def request_of(self, key: str) -> RequestRef | None:
+        """The request whose token this is; None if it has not the form of one."""
+        opened = self._attempts.open(key)
+        return None if opened is None else RequestRef(opened)
+
+    # -- sealed fields -------------------------------------------------------------------------------------
+
+    def new_owners(self, owners: Sequence[str]) -> None:
+        """Make data keys, durably, before any row needs them.
+
+        Raises:
+            KeyProviderError: the key store cannot be written.
+        """
+        if owners:
+            self._loaded.update(self._keys.new_keys(owners))
+
+    def prefetch(self, owners: Sequence[str]) -> None:
+        """Load data keys in one read; owners without one are told when something of theirs is opened."""
+        missing = [owner for owner in owners if owner not in self._loaded]
+        if missing:
+            found = self._keys.get(missing)
+            self._loaded.update({owner: key for owner, key in found.items() if isinstance(key, DataKey)})
+
+    def _key(self, owner: str) -> DataKey:
+        if owner not in self._loaded:
+            self._loaded[owner] = self._keys.one(owner)
+        return self._loaded[owner]
+
+    def seal(self, owner: str, table: str, row: str, column: str, value: Value) -> SealedRow:
+        """Seal one field of a row under its owner's key.
+
+        Raises:
+            ErasedError: the owner's key was destroyed.
+            KeyMissingError: the owner has no key.
+            KeyProviderError: keys cannot be had now.
+        """
+        envelope = seal(self._key(owner), FieldContext(self._tenant, table, column, row), value)
+        return SealedRow(table=table, row=row, column=column, envelope=envelope)
+
+    def open(self, owner: str, table: str, row: str, column: str, envelope: bytes) -> Personal:  # type: ignore[type-arg]
+        """Open one field.
+
+        Raises:
+            ErasedError, KeyMissingError, KeyProviderError: as for `seal`.
+            DecryptError: it does not open in this place.
+        """
+        return Personal(open_field(self._key(owner), FieldContext(self._tenant, table, column, row), envelope))
+
+    def try_open(self, owner: str, table: str, row: str, column: str, envelope: bytes) -> Personal | None:  # type: ignore[type-arg]
+        """Open one field, or None if it cannot be: the fact is then UNKNOWN."""
+        try:
+            return self.open(owner, table, row, column, envelope)
+        except CarelinkError:
+            return None
+
+    def commit(self, owner: str, salt: bytes, data: bytes) -> str:
+        """Commitment to bytes that dies with the owner's key, 64 hex digits."""
+        return commit(self._key(owner), salt, data).hex()
+
+    def forget(self, owner: str | None = None) -> None:
+        """Drop loaded keys: one owner's, or all."""
+        if owner is None:
+            self._loaded.clear()
+        else:
+            self._loaded.pop(owner, None)

@@ -1,0 +1,106 @@
+"""Stops: suppressions of persons and addresses, applied under the gate locks so that nothing in their scope is
+claimed after they commit (P3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from carelink.engine.journal import Journal
+from carelink.engine.parts import Parts
+from carelink.model.ids import PersonRef, ReservationId, SuppressionId
+from carelink.model.moment import Instant
+from carelink.model.scope import ANY, PROMOTIONAL, Scope
+from carelink.ports.rows import ReservationRow, StopRow
+from carelink.ports.store import Transaction
+from carelink.vocabulary import ChannelKind, Purpose, ReservationState, StopSource
+
+__all__ = ["StopOrder", "Stopped", "apply_stops", "opt_out_of", "plain_stop_scopes"]
+
+
+@attrs.frozen(kw_only=True)
+class StopOrder:
+    """Whom and what to stop: the same scopes for each person and each address named."""
+
+    persons: tuple[PersonRef, ...] = ()
+    tokens: tuple[bytes, ...] = ()
+    scopes: tuple[Scope, ...]
+    until: Instant | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Stopped:
+    """What a stop did.
+
+    Attributes:
+        suppressions: the new suppressions.
+        released: permits that were waiting and are void now.
+        in_flight: claims that were being handed over when the stop committed; each ends within its lease.
+    """
+
+    suppressions: tuple[SuppressionId, ...]
+    released: tuple[ReservationId, ...] = ()
+    in_flight: tuple[ReservationId, ...] = ()
+
+
+def plain_stop_scopes(answered: ReservationRow | None) -> tuple[Scope, ...]:
+    """What a plain STOP ends: everything promotional, on every channel; and the kind of message it answers, on the
+    channel it answers. It does not end other care (ADR 0005).
+    """
+    scopes = [Scope(PROMOTIONAL, (ANY,))]
+    if answered is not None and not scopes[0].covers(answered.purpose, answered.channel_kind):
+        scopes.append(Scope((answered.purpose.value,), (answered.channel_kind.value,)))
+    return tuple(scopes)
+
+
+def opt_out_of(row: ReservationRow) -> StopOrder:
+    """The stop that a provider's "this recipient opted out" stands for: all on this channel kind, for the address."""
+    return StopOrder(persons=(), tokens=(row.token,), scopes=(Scope((ANY,), (row.channel_kind.value,)),))
+
+
+def _covered(scopes: Sequence[Scope], purpose: Purpose, kind: ChannelKind) -> bool:
+    return any(scope.covers(purpose, kind) for scope in scopes)
+
+
+def apply_stops(
+    parts: Parts, tx: Transaction, journal: Journal, order: StopOrder, source: StopSource, now: Instant
+) -> Stopped:
+    """Record the stop and meet what is open in its scope: held permits are released, claims in flight reported.
+
+    The caller holds the gate locks of every person and address in the order.
+    """
+    rows = [
+        StopRow(
+            id=SuppressionId(parts.ref()),
+            person=person,
+            token=token,
+            purposes=scope.purposes,
+            channels=scope.channels,
+            source=source,
+            since=now,
+            until=order.until,
+        )
+        for scope in order.scopes
+        for person, token in [*((person, None) for person in order.persons), *((None, token) for token in order.tokens)]
+    ]
+    tx.add_stops(rows)
+    addresses = tx.address_refs(order.tokens)
+    for row in rows:
+        journal.suppression(row, None if row.token is None else addresses.get(row.token))
+    met = [
+        row for row in tx.open_for(order.persons, order.tokens) if _covered(order.scopes, row.purpose, row.channel_kind)
+    ]
+    held = [row for row in met if row.state is ReservationState.HELD]
+    flying = [row for row in met if row.state is ReservationState.CLAIMED]
+    tx.put_reservations([attrs.evolve(row, state=ReservationState.RELEASED) for row in held])
+    for permit in held:
+        journal.released(permit, "stopped", now)
+    stopped = Stopped(
+        suppressions=tuple(row.id for row in rows),
+        released=tuple(row.id for row in held),
+        in_flight=tuple(row.id for row in flying),
+    )
+    journal.stopped(stopped.suppressions, stopped.in_flight, stopped.released, now)
+    return stopped

@@ -1,0 +1,1 @@
+"""Where keys live: the key folder (root and signing key) and the key store (epochs, data keys, tombstones)."""

@@ -1,0 +1,87 @@
+"""Requests: the wish to contact one patient once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import attrs
+
+from carelink.errors import InvalidInputError
+from carelink.model.ids import PatientId, RelatedId, is_ref
+from carelink.model.moment import Instant
+from carelink.vocabulary import DisclosureScope, Purpose, word
+
+__all__ = ["Request"]
+
+_CHANNEL: Final = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
+_TEMPLATE: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}", re.ASCII)
+_MAX_KEY: Final = 200
+
+
+def _purpose(text: str) -> Purpose:
+    return word(Purpose, text)
+
+
+def _disclosure(text: str | None) -> DisclosureScope | None:
+    return None if text is None else word(DisclosureScope, text)
+
+
+def _copied(values: Mapping[str, str]) -> Mapping[str, str]:
+    return dict(values)
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Request:
+    """One message wanted.
+
+    Attributes:
+        key: the caller's own name for this contact, at most 200 characters. The same key is never sent twice;
+            the same key with other content is an error. It may name a case: it is stored only as a keyed hash.
+        patient: whom it concerns.
+        purpose: why; exactly one.
+        channel: a channel's name, or a channel kind (`sms`, `email`) that the settings route to a channel.
+        template, version: reviewed content; version 0 is the newest registered.
+        variables: values for the template's places.
+        recipient: None lets the gate choose (the patient, or the acting guardian of a child under 14);
+            else the related person to write to.
+        disclosure: what a related person is told.
+        automated: the patient was selected by a program.
+        reply: it answers the patient's own message.
+        wait: over a cap, DEFER instead of REFUSE.
+        not_before, useless_after: the window in which the message makes sense, half open.
+
+    Raises:
+        InvalidInputError: a field is empty, too long or not in its vocabulary.
+    """
+
+    key: str
+    patient: PatientId
+    purpose: Purpose = attrs.field(converter=_purpose)
+    channel: str
+    template: str
+    version: int = 0
+    variables: Mapping[str, str] = attrs.field(factory=dict, converter=_copied)
+    recipient: RelatedId | None = None
+    disclosure: DisclosureScope | None = attrs.field(default=None, converter=_disclosure)
+    automated: bool = False
+    reply: bool = False
+    wait: bool = False
+    not_before: Instant | None = None
+    useless_after: Instant | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if not self.key or len(self.key) > _MAX_KEY:
+            raise InvalidInputError(f"a request key has 1 to {_MAX_KEY} characters")
+        if not is_ref(self.patient):
+            raise InvalidInputError("a request names its patient by id", hint="`find` turns an identifier into one")
+        if _TEMPLATE.fullmatch(self.template) is None or self.version < 0:
+            raise InvalidInputError("a template is named `[a-z0-9_.-]{1,64}`, with a version from 1, or 0 for the newest")
+        if _CHANNEL.fullmatch(self.channel) is None:
+            raise InvalidInputError("a channel name is `[a-z0-9-]{1,32}`")
+        if self.recipient is not None and not is_ref(self.recipient):
+            raise InvalidInputError("a recipient is named by the id of a related person")
+
+    def __repr__(self) -> str:
+        return f"Request(purpose={self.purpose.value!r}, channel={self.channel!r}, template={self.template!r})"

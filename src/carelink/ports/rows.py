@@ -1,0 +1,279 @@
+"""Rows of the store, as plain values. Clear columns hold only random ids, closed codes, instants, zone names and
+the age band; everything else is a sealed field or a keyed hash (P8).
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from carelink.model.ids import (
+    AddressRef,
+    ContactPointId,
+    DecisionId,
+    GrantId,
+    PatientId,
+    PersonRef,
+    RelatedId,
+    RequestRef,
+    ReservationId,
+    SuppressionId,
+)
+from carelink.model.moment import Instant
+from carelink.vocabulary import (
+    AddressKind,
+    AgeBand,
+    ChannelKind,
+    ContactStatus,
+    ContentStatus,
+    DisclosureScope,
+    GrantState,
+    Mode,
+    Outcome,
+    Purpose,
+    RecipientRole,
+    Relation,
+    ReservationState,
+    Standing,
+    StopSource,
+)
+
+__all__ = [
+    "ContactRow",
+    "EntryRow",
+    "Gate",
+    "GrantRow",
+    "HeadRow",
+    "IndexRow",
+    "ParkedRow",
+    "PatientRow",
+    "RelatedRow",
+    "ReservationRow",
+    "SealedRow",
+    "StopRow",
+    "TemplateRow",
+    "TenantRow",
+    "TouchRow",
+]
+
+
+@attrs.frozen
+class Gate:
+    """Key of a gate row. `kind` is "person" (key: pseudonym as bytes) or "address" (key: address token)."""
+
+    kind: str
+    key: bytes
+
+
+@attrs.frozen(kw_only=True)
+class TenantRow:
+    """Global facts of the tenant; one row. `zone` is an IANA name or empty."""
+
+    tenant: str
+    origin: str
+    zone: str
+    created: Instant
+    mode: Mode = Mode.SANDBOX
+    policy: str = ""
+    packs: tuple[str, ...] = ()
+    plugins: str = ""
+    synthetic: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class PatientRow:
+    """A patient. `person` is the pseudonym in the log; `merged_into` names the survivor."""
+
+    id: PatientId
+    person: PersonRef
+    standing: Standing = Standing.ACTIVE
+    age: AgeBand | None = None
+    zone: str = ""
+    language: str = ""
+    created: Instant
+    merged_into: PatientId | None = None
+
+
+@attrs.frozen(kw_only=True)
+class RelatedRow:
+    """A guardian or other related person of one patient."""
+
+    id: RelatedId
+    patient: PatientId
+    person: PersonRef
+    relation: Relation
+    standing: Standing = Standing.ACTIVE
+    verified: bool = False
+    acts: bool = False
+    scopes: tuple[DisclosureScope, ...] = ()
+    since: Instant
+    until: Instant | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ContactRow:
+    """A contact point. `owner` is a PatientId or RelatedId; the address itself is a sealed field of this row
+    (table "contact", column "address"), sealed under the patient's key (a related person's too: it was
+    given for that patient's care and dies with it).
+
+    `token` is the full-length keyed token; `address` the pseudonym in the log; `zones` every IANA zone the
+    address's country prefix allows; lower `rank` is tried first.
+    """
+
+    id: ContactPointId
+    owner: str
+    person: PersonRef
+    kind: AddressKind
+    token: bytes
+    address: AddressRef
+    status: ContactStatus
+    verified_at: Instant | None = None
+    rank: int = 0
+    zones: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class SealedRow:
+    """One sealed field. `table`, `column` are the stable logical names bound in the envelope."""
+
+    table: str
+    row: str
+    column: str
+    envelope: bytes
+
+
+@attrs.frozen(kw_only=True)
+class IndexRow:
+    """One blind-index value of a row."""
+
+    column: str
+    version: int
+    value: bytes
+    row: str
+
+
+@attrs.frozen(kw_only=True)
+class GrantRow:
+    """A recorded grant. Its evidence reference is a sealed field (table "grant", column "evidence")."""
+
+    id: GrantId
+    patient: PatientId
+    purposes: tuple[str, ...]
+    channels: tuple[str, ...]
+    by: RecipientRole
+    since: Instant
+    until: Instant | None = None
+    separate: bool = False
+    notice: str = ""
+    state: GrantState = GrantState.GIVEN
+    ended_at: Instant | None = None
+
+
+@attrs.frozen(kw_only=True)
+class StopRow:
+    """A suppression of a person (pseudonym) or of an address (token): exactly one of the two."""
+
+    id: SuppressionId
+    person: PersonRef | None = None
+    token: bytes | None = None
+    purposes: tuple[str, ...]
+    channels: tuple[str, ...]
+    source: StopSource
+    since: Instant
+    until: Instant | None = None
+    lifted_at: Instant | None = None
+
+
+@attrs.frozen(kw_only=True)
+class TemplateRow:
+    """A template version. `body` and `subject` may hold `{name}` variables; `digest` is of the approved form."""
+
+    name: str
+    version: int
+    status: ContentStatus
+    purposes: tuple[str, ...]
+    channels: tuple[str, ...]
+    language: str
+    subject: str
+    body: str
+    variables: tuple[str, ...]
+    digest: str
+    since: Instant
+    until: Instant | None = None
+    approvers: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class ReservationRow:
+    """The slots one permit holds, and what became of it.
+
+    `mac` is a keyed hash over the content of the request: the same key with other content is a conflict.
+    `at` is the decision instant, and the claim instant once claimed: a touch counts from it.
+    """
+
+    id: ReservationId
+    request: RequestRef
+    mac: bytes
+    decision: DecisionId
+    patient: PatientId
+    contact: ContactPointId
+    subject: PersonRef
+    recipient: PersonRef
+    role: RecipientRole
+    token: bytes
+    address: AddressRef
+    purpose: Purpose
+    channel: str
+    channel_kind: ChannelKind
+    template: str
+    template_version: int
+    reply: bool
+    at: Instant
+    state: ReservationState
+    expires: Instant
+    lease: Instant | None = None
+    outcome: Outcome | None = None
+    delivery: str = ""
+    provider: bytes | None = None
+
+
+@attrs.frozen(kw_only=True)
+class TouchRow:
+    """What a cap needs of a reservation that counts (held, claimed or spent)."""
+
+    reservation: ReservationId
+    subject: PersonRef
+    recipient: PersonRef
+    token: bytes
+    purpose: Purpose
+    channel_kind: ChannelKind
+    reply: bool
+    at: Instant
+
+
+@attrs.frozen(kw_only=True)
+class ParkedRow:
+    """A report for a key nobody knows yet; matched later. `data` is sealed under the tenant's own key."""
+
+    id: str
+    channel: str
+    key: str
+    at: Instant
+    event: str
+
+
+@attrs.frozen(kw_only=True)
+class EntryRow:
+    """An audit entry to append. `request` and `subject` are look-up columns, not evidence."""
+
+    data: bytes
+    leaf: bytes
+    request: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class HeadRow:
+    """Head of the integrated log: size, serialised frontier, and how much of it is published."""
+
+    size: int
+    frontier: bytes
+    published: int

@@ -1,0 +1,266 @@
+"""The store port: what every store MUST do. `carelink.stores.memory` is its executable specification and
+`carelink.testing.store_conformance` its test.
+
+Reads are set-based: they take many keys and answer for all of them; a key without a row is simply not in the
+answer. Order inside a tuple is fixed where the docstring says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from carelink.model.ids import (
+    AddressRef,
+    ContactPointId,
+    GrantId,
+    PatientId,
+    PersonRef,
+    RequestRef,
+    ReservationId,
+    SuppressionId,
+)
+from carelink.model.moment import Instant
+from carelink.ports.rows import (
+    ContactRow,
+    EntryRow,
+    Gate,
+    GrantRow,
+    HeadRow,
+    IndexRow,
+    PatientRow,
+    RelatedRow,
+    ReservationRow,
+    SealedRow,
+    StopRow,
+    TemplateRow,
+    TenantRow,
+    TouchRow,
+)
+from carelink.vocabulary import GrantState, ReservationState
+
+__all__ = ["Reader", "Store", "Transaction"]
+
+
+class Reader(Protocol):
+    """A consistent snapshot: every read sees the same committed state."""
+
+    def tenant(self) -> TenantRow:
+        """The tenant's row.
+
+        Raises:
+            StoreError: the store was never initialised.
+        """
+
+    def head(self) -> HeadRow:
+        """Head of the integrated log."""
+
+    def entries(self, start: int, stop: int) -> Iterator[bytes]:
+        """Stored bytes of entries start..stop-1, in index order, streamed. MUST be exactly what was appended."""
+
+    def entries_for(self, request: RequestRef) -> tuple[tuple[int, bytes], ...]:
+        """Entries that named this request when appended, ascending by index."""
+
+    def patients(self, ids: Sequence[PatientId]) -> Mapping[PatientId, PatientRow]:
+        """Patients by id; merges are not followed."""
+
+    def patients_by_person(self, persons: Sequence[PersonRef]) -> Mapping[PersonRef, PatientRow]:
+        """Patients by pseudonym."""
+
+    def aliases(self, patients: Sequence[PatientId]) -> Mapping[PatientId, tuple[PersonRef, ...]]:
+        """Pseudonyms of the patients merged into each of these, directly or through others, ascending; only for
+        those that have any."""
+
+    def page_patients(self, after: str, limit: int) -> tuple[PatientRow, ...]:
+        """Up to `limit` patients with id > after, ascending by id."""
+
+    def related(self, patients: Sequence[PatientId]) -> Mapping[PatientId, tuple[RelatedRow, ...]]:
+        """Related persons of each patient, ascending by (since, id)."""
+
+    def contacts(self, owners: Sequence[str]) -> Mapping[str, tuple[ContactRow, ...]]:
+        """Contact points of each owner, ascending by (rank, id)."""
+
+    def contacts_on(self, tokens: Sequence[bytes]) -> Mapping[bytes, tuple[ContactRow, ...]]:
+        """Contact points that use each address, ascending by id."""
+
+    def address_refs(self, tokens: Sequence[bytes]) -> Mapping[bytes, AddressRef]:
+        """Pseudonym of each address that has one."""
+
+    def address_tokens(self, addresses: Sequence[AddressRef]) -> Mapping[AddressRef, bytes]:
+        """Token of each pseudonym that is still mapped."""
+
+    def grants(self, patients: Sequence[PatientId]) -> Mapping[PatientId, tuple[GrantRow, ...]]:
+        """All grants of each patient, ended ones too, ascending by (since, id)."""
+
+    def stops(self, persons: Sequence[PersonRef], tokens: Sequence[bytes]) -> tuple[StopRow, ...]:
+        """Suppressions not lifted that bind any of these, ascending by (since, id)."""
+
+    def touches(self, persons: Sequence[PersonRef], tokens: Sequence[bytes], since: Instant) -> tuple[TouchRow, ...]:
+        """Reservations held, claimed or spent with `at` >= since whose subject or recipient is one of the persons
+        or whose token is one of the tokens, each once, ascending by (at, reservation).
+        """
+
+    def templates(self, keys: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], TemplateRow]:
+        """Template versions by (name, version)."""
+
+    def latest_template(self, name: str) -> int | None:
+        """Highest registered version of a template."""
+
+    def recall(self, requests: Sequence[RequestRef]) -> Mapping[RequestRef, ReservationRow]:
+        """The newest reservation of each request that is not released."""
+
+    def reservations(self, ids: Sequence[ReservationId]) -> Mapping[ReservationId, ReservationRow]:
+        """Reservations by id."""
+
+    def open_reservations(self, state: ReservationState, *, limit: int) -> tuple[ReservationRow, ...]:
+        """Reservations in this state, ascending by (at, id)."""
+
+    def open_for(self, persons: Sequence[PersonRef], tokens: Sequence[bytes]) -> tuple[ReservationRow, ...]:
+        """Reservations held or claimed that touch any of these (as subject, recipient or token), by (at, id)."""
+
+    def last_spent_on(self, token: bytes, channel_kind: str) -> ReservationRow | None:
+        """The newest spent reservation on an address and channel kind: what a reply answers."""
+
+    def sealed(self, table: str, rows: Sequence[str], columns: Sequence[str]) -> Mapping[tuple[str, str], bytes]:
+        """Envelopes by (row, column)."""
+
+    def lookup(self, column: str, values: Sequence[tuple[int, bytes]]) -> Mapping[tuple[int, bytes], tuple[str, ...]]:
+        """Row ids by (key version, blind-index value), ascending."""
+
+    def allow_listed(self, tokens: Sequence[bytes]) -> frozenset[bytes]:
+        """Which of these addresses are on the team's allow-list."""
+
+    def pack(self, digest: str) -> bytes | None:
+        """Bytes of an adopted pack."""
+
+    def stopped_channels(self) -> frozenset[str]:
+        """Channels stopped for account trouble."""
+
+
+class Transaction(Reader, Protocol):
+    """Read and write; commits when the context ends without an exception, else leaves no trace.
+
+    Locks are taken before reads: `lock` MUST be the first call of a transaction that decides, and reads after it
+    MUST see everything committed by earlier holders of the same gates.
+    """
+
+    def lock(self, gates: Sequence[Gate]) -> Mapping[Gate, Instant]:
+        """Lock all gate rows in one go, ordered by (kind, key), creating missing ones; their last instants (0 for a
+        new one). Also takes the tenant's global lock: shared here.
+        """
+
+    def lock_global(self) -> None:
+        """Take the tenant's global lock exclusively: for adoption of policy, plugins, content, credentials, mode."""
+
+    def advance(self, gates: Sequence[Gate], at: Instant) -> None:
+        """Set the last instant of locked gates; never lowers it."""
+
+    def append(self, entries: Sequence[EntryRow]) -> int:
+        """Append entries in this order; the index of the first. Durable with the commit, in the tree with it too
+        where the store integrates in the same commit.
+        """
+
+    def set_published(self, size: int) -> None:
+        """Note that entries before `size` are under a published checkpoint."""
+
+    def put_tenant(self, row: TenantRow) -> None:
+        """Insert or replace the tenant's row."""
+
+    def add_patients(self, rows: Sequence[PatientRow]) -> None:
+        """Insert patients. A duplicate id or pseudonym is a ConflictError."""
+
+    def put_patient(self, row: PatientRow) -> None:
+        """Replace an existing patient."""
+
+    def add_related(self, rows: Sequence[RelatedRow]) -> None:
+        """Insert related persons."""
+
+    def put_related(self, row: RelatedRow) -> None:
+        """Replace an existing related person."""
+
+    def add_contacts(self, rows: Sequence[ContactRow]) -> None:
+        """Insert contact points, and remember each token's pseudonym. A token keeps the pseudonym it has: another
+        one for the same token is a ConflictError.
+        """
+
+    def name_address(self, token: bytes, address: AddressRef) -> None:
+        """Remember the pseudonym of an address that no contact point uses (yet): a stop came from it. Another
+        pseudonym for the same token is a ConflictError.
+        """
+
+    def put_contact(self, row: ContactRow) -> None:
+        """Replace an existing contact point."""
+
+    def delete_contact(self, contact: ContactPointId) -> None:
+        """Remove a contact point; reservations and suppressions on its address stay."""
+
+    def add_sealed(self, rows: Sequence[SealedRow]) -> None:
+        """Insert or replace sealed fields."""
+
+    def add_index(self, rows: Sequence[IndexRow]) -> None:
+        """Insert blind-index values; repeating one is harmless."""
+
+    def delete_index(self, row: str) -> None:
+        """Remove all blind-index values of a row id."""
+
+    def add_grants(self, rows: Sequence[GrantRow]) -> None:
+        """Insert grants."""
+
+    def end_grant(self, grant: GrantId, state: GrantState, at: Instant) -> None:
+        """End a given grant; ending an ended one changes nothing."""
+
+    def add_stops(self, rows: Sequence[StopRow]) -> None:
+        """Insert suppressions."""
+
+    def lift_stop(self, stop: SuppressionId, at: Instant) -> None:
+        """Lift a suppression; lifting a lifted one changes nothing."""
+
+    def put_template(self, row: TemplateRow) -> None:
+        """Insert or replace a template version."""
+
+    def add_reservations(self, rows: Sequence[ReservationRow]) -> None:
+        """Insert reservations. MUST raise ConflictError if a request already has one that is not released."""
+
+    def put_reservations(self, rows: Sequence[ReservationRow]) -> None:
+        """Replace existing reservations. MUST refuse (ConflictError) a state change not in
+        `carelink.model.touchpoint.TRANSITIONS`.
+        """
+
+    def put_pack(self, digest: str, data: bytes) -> None:
+        """Keep the bytes of an adopted pack."""
+
+    def put_allow_listed(self, tokens: Sequence[bytes], *, listed: bool) -> None:
+        """Put addresses on the team's allow-list, or take them off."""
+
+    def put_channel_stop(self, channel: str, *, stopped: bool) -> None:
+        """Stop a channel for account trouble, or let it go on."""
+
+    def move_person(self, old: PatientId, survivor: PatientId) -> None:
+        """On a merge: contacts, related persons, grants and sealed fields stay where they are; only `merged_into`
+        and standing change. Present so that stores with derived rows can follow.
+        """
+
+    def seen_event(self, channel: str, event_id: str) -> bool:
+        """Note a provider event; True if it was noted before."""
+
+    def park(self, channel: str, key: str, event: str, at: Instant) -> None:
+        """Keep a report for a key that is not known yet."""
+
+    def unpark(self, channel: str, keys: Sequence[str]) -> tuple[tuple[str, str, Instant], ...]:
+        """Take out (key, event, at) parked for these keys, oldest first."""
+
+
+class Store(Protocol):
+    """A place where one tenant's rows and log live."""
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Begin a write transaction. MUST be serialisable against others that lock a common gate. A commit that
+        returned is durable: it survives a kill and a power cut.
+        """
+
+    def reader(self) -> AbstractContextManager[Reader]:
+        """Begin a read-only snapshot."""
+
+    def close(self) -> None:
+        """Release everything; the store cannot be used afterwards."""

@@ -1,0 +1,1 @@
+"""Where things are kept: databases and the published log folder."""

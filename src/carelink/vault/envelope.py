@@ -1,0 +1,194 @@
+"""Sealed fields, envelope version 1. Source: reference crypto.md e3 and e4; the bytes are a public contract.
+
+    off  len  field
+    0    1    version 0x01
+    1    1    suite
+    2    16   kid, commits to the key
+    18   12   nonce, random
+    30   n    ciphertext of kind (1) || value || pad
+    30+n 16   tag
+
+Kinds: 0 null (no bytes), 1 text (UTF-8), 2 bytes, 3 integer (shortest two's complement, big-endian), 4 date
+(YYYY-MM-DD), 5 truth value (0x00 or 0x01). Pad: ISO 7816-4 (0x80, then zeros) to a multiple of 32 or 128 bytes.
+
+AAD: `"carelink/field/v1" || lp(tenant) || lp(table) || lp(column) || header[0:18] || lp(row) [|| lp(rev)]`, where lp
+prefixes 4 bytes of length and rev is 8 bytes big-endian. Table and column are logical names that outlive SQL names.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import date, datetime
+from enum import IntEnum, unique
+from typing import Final
+
+import attrs
+
+from carelink.errors import CannotJudgeError, DecryptError, InvalidInputError
+from carelink.vault.datakey import DataKey
+from carelink.vault.derive import Entropy, lp
+from carelink.vault.suites import open_or_none, suite_of
+
+__all__ = ["FieldContext", "Padding", "Value", "kid_of", "open_field", "seal"]
+
+Value = str | bytes | int | date | bool | None
+"""What a field can hold. `None`, `""`, `0` and `False` stay four values."""
+
+_VERSION: Final = 1
+_HEADER: Final = 18
+_BODY: Final = 30
+_TAG: Final = 16
+_STEP: Final = 32
+_NONCE: Final = 12
+_DATE_LENGTH: Final = 10
+_NULL, _TEXT, _BYTES, _INT, _DATE, _BOOL = range(6)
+
+
+@unique
+class Padding(IntEnum):
+    """Steps that plaintexts are padded to, in bytes, so that lengths say little."""
+
+    IDENTIFIER = 32
+    NOTE = 128
+
+
+@attrs.frozen
+class FieldContext:
+    """Where a field lives. It opens there and nowhere else.
+
+    Attributes:
+        row: primary key in its canonical text.
+        rev: revision of the row, for columns where an older value must not be put back; None elsewhere.
+    """
+
+    tenant: str
+    table: str
+    column: str
+    row: str
+    rev: int | None = None
+
+    def aad(self, header: bytes) -> bytes:
+        """Associated data of an envelope with this 18-byte header in this place."""
+        place = lp(self.tenant.encode()) + lp(self.table.encode()) + lp(self.column.encode())
+        tail = b"" if self.rev is None else lp(self.rev.to_bytes(8, "big"))
+        return b"carelink/field/v1" + place + header + lp(self.row.encode()) + tail
+
+
+def _utf8(text: str) -> bytes | None:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return None
+
+
+def _encode(value: object) -> bytes:
+    if value is None:
+        return bytes([_NULL])
+    if isinstance(value, str):
+        text = _utf8(value)
+        if text is None:
+            raise InvalidInputError("text with lone surrogates has no sealed form")
+        return bytes([_TEXT]) + text
+    if isinstance(value, bytes):
+        return bytes([_BYTES]) + value
+    if isinstance(value, bool):
+        return bytes([_BOOL, value])
+    if isinstance(value, int):
+        return bytes([_INT]) + _int_bytes(value)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return bytes([_DATE]) + value.isoformat().encode()
+    raise InvalidInputError("this type of value has no sealed form", hint="text, bytes, integer, date, bool or None")
+
+
+def _int_bytes(value: int) -> bytes:
+    magnitude = value if value >= 0 else ~value
+    return value.to_bytes(magnitude.bit_length() // 8 + 1, "big", signed=True)
+
+
+def _decode_text(raw: bytes) -> str | None:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _decode_date(raw: bytes) -> date | None:
+    try:
+        return date.fromisoformat(raw.decode("ascii")) if len(raw) == _DATE_LENGTH else None
+    except ValueError:
+        return None
+
+
+def _decode(plain: bytes) -> tuple[Value] | None:
+    """The value in a one-tuple; None if the bytes are no padded value in its one form."""
+    body = plain.rstrip(b"\x00")
+    if len(plain) % _STEP or len(body) < 2 or body[-1] != 0x80:  # noqa: PLR2004  a kind and the pad's mark
+        return None
+    kind, raw = body[0], body[1:-1]
+    value: Value = None
+    if kind == _NULL:
+        return None if raw else (None,)
+    if kind == _TEXT:
+        value = _decode_text(raw)
+    elif kind == _BYTES:
+        value = raw
+    elif kind == _INT and raw:
+        number = int.from_bytes(raw, "big", signed=True)
+        value = number if _int_bytes(number) == raw else None
+    elif kind == _DATE:
+        value = _decode_date(raw)
+    elif kind == _BOOL and raw in (b"\x00", b"\x01"):
+        value = raw == b"\x01"
+    return None if value is None else (value,)
+
+
+def seal(
+    key: DataKey,
+    context: FieldContext,
+    value: Value,
+    pad: Padding = Padding.IDENTIFIER,
+    *,
+    entropy: Entropy = os.urandom,
+) -> bytes:
+    """The envelope of a value for one place under one key.
+
+    Raises:
+        InvalidInputError: a value of a type without a sealed form.
+    """
+    plain = _encode(value) + b"\x80"
+    plain += bytes(-len(plain) % pad)
+    nonce = entropy(_NONCE)
+    return key.header + nonce + key.cipher.encrypt(nonce, plain, context.aad(key.header))
+
+
+def kid_of(envelope: bytes) -> bytes:
+    """The kid that an envelope names.
+
+    Raises:
+        CannotJudgeError: an unknown version or suite.
+        DecryptError: too short for an envelope.
+    """
+    if envelope and envelope[0] != _VERSION:
+        raise CannotJudgeError("sealed in a version unknown to this carelink")
+    if len(envelope) > 1:
+        suite_of(envelope[1])
+    if len(envelope) < _BODY + _STEP + _TAG:
+        raise DecryptError("a sealed field does not open here")
+    return envelope[2:_HEADER]
+
+
+def open_field(key: DataKey, context: FieldContext, envelope: bytes) -> Value:
+    """The value in an envelope that was sealed for this place under this key.
+
+    Raises:
+        CannotJudgeError: an unknown version or suite.
+        DecryptError: anything else; always the same text.
+    """
+    kid_of(envelope)
+    found: tuple[Value] | None = None
+    if envelope[:_HEADER] == key.header:
+        plain = open_or_none(key.cipher, envelope[_HEADER:_BODY], envelope[_BODY:], context.aad(key.header))
+        found = None if plain is None else _decode(plain)
+    if found is None:
+        raise DecryptError("a sealed field does not open here")
+    return found[0]
