@@ -1,0 +1,109 @@
+"""A policy: packs composed by meet. All rules of all packs hold; adding a pack can only narrow (P10)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Final
+
+import attrs
+
+from carelink.consent.facts import Facts
+from carelink.consent.pack import Pack, Rule, parse_pack
+from carelink.consent.rules import COUNTING, KINDS
+from carelink.consent.rules.base import Judge
+from carelink.errors import PolicyError
+from carelink.model.moment import Instant, Micros, parse_duration
+
+__all__ = ["BASELINE", "Compiled", "Policy"]
+
+BASELINE: Final = "baseline"
+"""Id of the pack without which there is no policy: what every deployment refuses."""
+
+
+@attrs.frozen
+class Compiled:
+    """A rule, its pack, and its kind with parameters read."""
+
+    pack: Pack
+    rule: Rule
+    judge: Judge
+
+
+@attrs.frozen
+class Policy:
+    """Composed packs.
+
+    Attributes:
+        packs: ascending by id.
+        digest: SHA-256 over the sorted lines `id version digest`, 64 hex digits.
+        rules: compiled, in the order of packs and of rules within them.
+        horizon: the longest history that a rule looks back on.
+    """
+
+    packs: tuple[Pack, ...]
+    digest: str
+    rules: tuple[Compiled, ...]
+    horizon: Micros
+
+    @classmethod
+    def from_bytes(cls, packs: Iterable[bytes]) -> Policy:
+        """Read and compose.
+
+        Raises:
+            PolicyError: as for `parse_pack` and `compose`.
+        """
+        return cls.compose([parse_pack(data) for data in packs])
+
+    @classmethod
+    def compose(cls, packs: Iterable[Pack]) -> Policy:
+        """Compose packs.
+
+        Raises:
+            PolicyError: the baseline is missing, a pack or rule id stands twice, a rule kind or its version is
+                unknown, or a parameter is malformed.
+        """
+        chosen = tuple(sorted(packs, key=lambda pack: pack.id))
+        ids = [pack.id for pack in chosen]
+        if BASELINE not in ids:
+            raise PolicyError("a policy contains the pack `baseline`", hint="add it: every deployment refuses what it refuses")
+        if len(set(ids)) != len(ids):
+            raise PolicyError("a pack stands twice in the policy")
+        rules = [_compile(pack, rule) for pack in chosen for rule in pack.rules]
+        names = [compiled.rule.id for compiled in rules]
+        if len(set(names)) != len(names):
+            raise PolicyError("a rule id stands in two packs")
+        lines = "\n".join(f"{pack.id} {pack.version} {pack.digest}" for pack in chosen)
+        digest = hashlib.sha256(b"carelink/policy/v1\n" + lines.encode()).hexdigest()
+        return cls(chosen, digest, tuple(rules), _horizon(rules))
+
+    def applying(self, facts: Facts) -> list[Compiled]:
+        """The rules that speak of this request."""
+        return [compiled for compiled in self.rules if compiled.rule.when.applies(facts)]
+
+    def in_force(self, pack: Pack, at: Instant) -> bool:
+        """Whether a pack is within its validity."""
+        return pack.since <= at < pack.until
+
+
+def _compile(pack: Pack, rule: Rule) -> Compiled:
+    kind = (rule.kind, rule.kind_version)
+    make = KINDS.get(kind)
+    if make is None:
+        raise PolicyError(
+            f"pack `{pack.id}`, rule `{rule.id}`: kind `{rule.kind}` version {rule.kind_version} is not known",
+            hint="a newer carelink may know it",
+        )
+    params = dict(rule.params)
+    judge = make(rule.id, params, rule.when.purposes) if kind in COUNTING else make(rule.id, params)
+    return Compiled(pack, rule, judge)
+
+
+def _horizon(rules: list[Compiled]) -> Micros:
+    lengths = [
+        parse_duration(compiled.rule.params[key])
+        for compiled in rules
+        for key in ("window", "gap")
+        if (compiled.rule.kind, compiled.rule.kind_version) in COUNTING and key in compiled.rule.params
+    ]
+    return Micros(max(lengths, default=Micros(0)))

@@ -1,0 +1,62 @@
+"""Kind `suppression`: a stop outranks any grant, for subject, recipient and address alike (P3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from carelink.consent.facts import Facts, Known, StopFact
+from carelink.consent.reasons import ReasonCode
+from carelink.consent.rules.base import Params, absent, permit, refuse
+from carelink.consent.verdict import Verdict
+from carelink.model.moment import Instant
+from carelink.vocabulary import StopSource
+
+__all__ = ["Suppression"]
+
+_OPTED_OUT = frozenset({StopSource.REPLY, StopSource.UNSUBSCRIBE, StopSource.COMPLAINT, StopSource.PROVIDER})
+
+
+def _stands(stop: StopFact, facts: Facts) -> bool:
+    covers = stop.scope.covers(facts.ask.purpose, facts.ask.channel_kind)
+    return covers and stop.since <= facts.at and (stop.until is None or facts.at < stop.until)
+
+
+@attrs.frozen
+class Suppression:
+    """No parameters."""
+
+    rule: str
+
+    @classmethod
+    def of(cls, rule: str, params: dict[str, object]) -> Suppression:
+        """Read the parameters."""
+        Params(rule, params, set())
+        return cls(rule)
+
+    def judge(self, facts: Facts) -> Verdict:
+        """Any standing stop in scope refuses; a temporary one names its end."""
+        if (verdict := absent(self.rule, facts.stops)) is not None:
+            return verdict
+        assert isinstance(facts.stops, Known)
+        standing = [stop for stop in facts.stops.value if _stands(stop, facts)]
+        if not standing:
+            return permit(self.rule)
+        said = any(stop.source in _OPTED_OUT for stop in standing)
+        ends = [stop.until for stop in standing]
+        last = max((end for end in ends if end is not None), default=None)
+        return refuse(
+            self.rule,
+            ReasonCode.OPTED_OUT if said else ReasonCode.SUPPRESSED,
+            earliest=None if None in ends else last,
+            stops=len(standing),
+        )
+
+    def boundaries(self, facts: Facts) -> Iterable[Instant]:
+        """Ends of temporary stops, and beginnings of future ones."""
+        if isinstance(facts.stops, Known):
+            for stop in facts.stops.value:
+                yield stop.since
+                if stop.until is not None:
+                    yield stop.until

@@ -1,0 +1,1 @@
+"""Bundled policy packs and their loader."""
