@@ -15,7 +15,7 @@ from carelink.channels.dispatcher import Dispatcher
 from carelink.channels.registry import Registry
 from carelink.consent.policy import Policy
 from carelink.content.template import Template
-from carelink.engine.adoption import Adoption
+from carelink.engine.adoption import Adoption, PluginManifest
 from carelink.engine.inbound import Inbound, InboundResult
 from carelink.engine.ledger import GrantOrder, Ledger
 from carelink.engine.notary import Notary

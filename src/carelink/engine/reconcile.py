@@ -9,7 +9,7 @@ after re-importing the patients and the suppression list.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import attrs
 

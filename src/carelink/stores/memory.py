@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -11,9 +10,6 @@ import attrs
 
 from carelink.audit.merkle import Frontier
 from carelink.errors import ConflictError, StoreError
-from carelink.model.ids import (
-    AddressRef, ContactPointId, GrantId, PatientId, PersonRef, RelatedId, RequestRef, ReservationId, SuppressionId,
-)
 from carelink.model.moment import Instant
 from carelink.model.touchpoint import COUNTS, TRANSITIONS
 from carelink.ports.rows import *

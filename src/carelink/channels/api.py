@@ -1,0 +1,49 @@
+"""What a channel author imports: the contract, its vocabularies and the hook marker. Nothing else is needed."""
+
+from __future__ import annotations
+
+import pluggy
+
+from carelink.errors import CarelinkError, ChannelError, ConfigurationError
+from carelink.ports.channel import (
+    CONTRACT_VERSION,
+    Capabilities,
+    Channel,
+    ChannelEvent,
+    ChannelInfo,
+    ChannelSettings,
+    Health,
+    LookupResult,
+    OutboundMessage,
+    Prepared,
+    SendResult,
+)
+from carelink.vault.personal import Personal
+from carelink.vocabulary import AddressKind, ChannelKind, DeliveryEvent, Outcome, Purpose
+
+__all__ = [
+    "CONTRACT_VERSION",
+    "AddressKind",
+    "Capabilities",
+    "CarelinkError",
+    "Channel",
+    "ChannelError",
+    "ChannelEvent",
+    "ChannelInfo",
+    "ChannelKind",
+    "ChannelSettings",
+    "ConfigurationError",
+    "DeliveryEvent",
+    "Health",
+    "LookupResult",
+    "Outcome",
+    "OutboundMessage",
+    "Personal",
+    "Prepared",
+    "Purpose",
+    "SendResult",
+    "hookimpl",
+]
+
+hookimpl = pluggy.HookimplMarker("carelink")
+"""Marks `carelink_channels` in a plugin module."""

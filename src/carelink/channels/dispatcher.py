@@ -1,0 +1,124 @@
+"""The dispatcher: one claimed permit, one message, one channel, one attempt. The only caller of `prepare` and `send`.
+
+Trouble is mapped to the closed outcomes: what fails before anything can leave is REFUSED or NOT_SENT, what fails after
+that is UNKNOWN, because nobody knows.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import attrs
+
+from carelink.channels.registry import Registry
+from carelink.errors import NotFoundError
+from carelink.model.moment import Instant
+from carelink.ports.channel import Channel, LookupResult, OutboundMessage, Prepared, SendResult
+from carelink.ports.permit import Permit
+from carelink.ports.system import Clock
+from carelink.vault.personal import Personal
+from carelink.vocabulary import Outcome, Purpose
+
+__all__ = ["Attempt", "Dispatcher"]
+
+_CODE: Final = re.compile(r"[a-z0-9_.-]{0,64}", re.ASCII)
+_MAX_ID: Final = 256
+
+
+@attrs.frozen(kw_only=True)
+class Attempt:
+    """One attempt. `wire` is what was to leave, None if it could not be prepared."""
+
+    result: SendResult
+    wire: Personal[bytes] | None
+    attempted_at: Instant
+
+
+@attrs.frozen
+class Dispatcher:
+    """Hands over to the channels of a registry."""
+
+    registry: Registry
+    clock: Clock
+
+    def attempt(
+        self,
+        channel_name: str,
+        permit: Permit,
+        *,
+        key: str,
+        purpose: Purpose,
+        address: Personal[str],
+        subject: Personal[str] | None,
+        body: Personal[str],
+        language: str,
+        unsubscribe: Personal[str] | None,
+        expires: Instant | None,
+    ) -> Attempt:
+        """Make the one attempt a permit is good for. Never raises for an outcome of the closed set.
+
+        Raises:
+            NotFoundError: no channel has this name.
+            PermitError: the permit was used before or its lease is over.
+        """
+        channel = self._channel(channel_name)
+        now = self.clock.now()
+        message = OutboundMessage(
+            permit,
+            now=now,
+            key=key,
+            purpose=purpose,
+            address=address,
+            subject=subject,
+            body=body,
+            language=language,
+            unsubscribe=unsubscribe,
+            expires=expires,
+        )
+        prepared: Any = None
+        try:
+            prepared = channel.prepare(message)
+        except Exception:  # noqa: BLE001  nothing has left: refused, whatever it was
+            prepared = None
+        if not isinstance(prepared, Prepared) or prepared.key != key:
+            return Attempt(result=SendResult(outcome=Outcome.REFUSED, code="prepare_failed"), wire=None, attempted_at=now)
+        if self.clock.now() >= permit.lease_until:
+            result = SendResult(outcome=Outcome.NOT_SENT, code="lease_over")
+            return Attempt(result=result, wire=prepared.wire, attempted_at=now)
+        answer: Any = None
+        try:
+            answer = channel.send(prepared)
+        except Exception:  # noqa: BLE001  bytes may have left: unknown
+            answer = SendResult(outcome=Outcome.UNKNOWN, code="raised")
+        return Attempt(result=_checked(answer), wire=prepared.wire, attempted_at=now)
+
+    def lookup(self, channel_name: str, *, key: str, address: Personal[str], since: Instant) -> LookupResult:
+        """Ask the channel whether a key was handed over; what it cannot tell, or raises, is "cannot tell"."""
+        channel: Any = self._channel(channel_name)
+        if not channel.capabilities.lookup:
+            return LookupResult(found=None)
+        try:
+            answer = channel.lookup(key, address, since)
+        except Exception:  # noqa: BLE001
+            answer = None
+        return answer if isinstance(answer, LookupResult) else LookupResult(found=None)
+
+    def _channel(self, name: str) -> Channel:
+        if name not in self.registry.channels:
+            raise NotFoundError(f"no channel `{name}` is registered")
+        return self.registry.channels[name]
+
+
+def _checked(answer: object) -> SendResult:
+    """The answer, if it keeps the contract; a malformed one may stand for a message that left: unknown."""
+    good = (
+        isinstance(answer, SendResult)
+        and isinstance(answer.outcome, Outcome)
+        and isinstance(answer.code, str)
+        and _CODE.fullmatch(answer.code) is not None
+        and (answer.provider_id is None or (isinstance(answer.provider_id, str) and len(answer.provider_id) <= _MAX_ID))
+    )
+    return answer if good and isinstance(answer, SendResult) else SendResult(outcome=Outcome.UNKNOWN, code="contract")
+
+

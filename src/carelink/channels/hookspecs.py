@@ -1,0 +1,32 @@
+"""The single hook. Plugins hand over values at start-up; the core combines them and freezes the set.
+
+Hooks are not used for operations: a wrapper could replace another plugin's answer, and one exception would discard
+everybody's (tried on pluggy 1.7), so sending is a plain method call on the chosen channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pluggy
+
+from carelink.ports.channel import Channel, ChannelSettings
+from carelink.ports.system import Clock
+
+__all__ = ["ChannelSpecs"]
+
+_hookspec = pluggy.HookspecMarker("carelink")
+
+
+class ChannelSpecs:
+    """The hooks of carelink."""
+
+    @_hookspec
+    def carelink_channels(self, settings: ChannelSettings, clock: Clock) -> Iterable[Channel]:
+        """Channels this plugin offers. Called once, before the registry freezes.
+
+        Args:
+            settings: every `[channels.<name>]` table by name; a plugin reads its own.
+            clock: time, for channels that must look at it. An implementation may leave either argument out.
+        """
+        raise AssertionError  # a specification is never called
