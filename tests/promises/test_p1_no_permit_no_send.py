@@ -54,7 +54,9 @@ def test_a_permit_cannot_be_multiplied(how):
 
 
 def _calls(tree: ast.AST) -> set[str]:
-    return {node.func.attr for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)}
+    return {
+        node.func.attr for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    }
 
 
 def test_only_the_gate_mints_and_only_the_dispatcher_reaches_a_channel():

@@ -21,9 +21,7 @@ class ConsoleChannel:
 
     def __init__(self, kind: ChannelKind, settings: Mapping[str, Any], stream: TextIO | None = None) -> None:
         address = AddressKind.EMAIL if kind is ChannelKind.EMAIL else AddressKind.PHONE
-        self.info = ChannelInfo(
-            name=f"console-{kind.value}", kind=kind, address_kind=address, version="1", local=True
-        )
+        self.info = ChannelInfo(name=f"console-{kind.value}", kind=kind, address_kind=address, version="1", local=True)
         self._show = settings.get("show") is True
         self._stream = stream
 

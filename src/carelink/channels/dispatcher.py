@@ -82,7 +82,9 @@ class Dispatcher:
         except Exception:  # noqa: BLE001  nothing has left: refused, whatever it was
             prepared = None
         if not isinstance(prepared, Prepared) or prepared.key != key:
-            return Attempt(result=SendResult(outcome=Outcome.REFUSED, code="prepare_failed"), wire=None, attempted_at=now)
+            return Attempt(
+                result=SendResult(outcome=Outcome.REFUSED, code="prepare_failed"), wire=None, attempted_at=now
+            )
         if self.clock.now() >= permit.lease_until:
             result = SendResult(outcome=Outcome.NOT_SENT, code="lease_over")
             return Attempt(result=result, wire=prepared.wire, attempted_at=now)
@@ -120,5 +122,3 @@ def _checked(answer: object) -> SendResult:
         and (answer.provider_id is None or (isinstance(answer.provider_id, str) and len(answer.provider_id) <= _MAX_ID))
     )
     return answer if good and isinstance(answer, SendResult) else SendResult(outcome=Outcome.UNKNOWN, code="contract")
-
-

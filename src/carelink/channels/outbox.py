@@ -45,9 +45,7 @@ class OutboxChannel:
         self._folder = Path(folder) / kind.value
         self._suffix = ".eml" if kind is ChannelKind.EMAIL else ".json"
         address = AddressKind.EMAIL if kind is ChannelKind.EMAIL else AddressKind.PHONE
-        self.info = ChannelInfo(
-            name=f"outbox-{kind.value}", kind=kind, address_kind=address, version="1", local=True
-        )
+        self.info = ChannelInfo(name=f"outbox-{kind.value}", kind=kind, address_kind=address, version="1", local=True)
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}{self._suffix}"

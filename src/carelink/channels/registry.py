@@ -1,5 +1,6 @@
 """Discovers, validates, orders and freezes channels. Whatever is wrong with a plugin stops start-up: a deployment
-must not run with less, or other, than it believes."""
+must not run with less, or other, than it believes.
+"""
 
 from __future__ import annotations
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from carelink.audit.checkpoint import NoteVerifier, VerifierKey
-from carelink.audit.findings import Report
-from carelink.audit.proof import InclusionProof, prove_inclusion
 from carelink.audit.divergence import Divergence, Summary
+from carelink.audit.findings import Report
 from carelink.audit.judge import PolicyJudge
+from carelink.audit.proof import InclusionProof, prove_inclusion
 from carelink.audit.replay import replay
 from carelink.audit.verify import verify
 from carelink.cli.common import console, error_console, open_link, progress

@@ -185,7 +185,9 @@ def _preview(args: argparse.Namespace, link: CareLink, story: _Story, requests: 
     ]  # fmt: skip
     forecasts = link.preview_many(by_sms)
     invalid = sum(
-        1 for item in forecasts if item.decision is not None and "CONTACT_INVALID" in [c.value for c in item.decision.codes]
+        1
+        for item in forecasts
+        if item.decision is not None and "CONTACT_INVALID" in [c.value for c in item.decision.codes]
     )
     on_record = sum(
         1 for found in contacts.values() for contact in found
@@ -224,7 +226,11 @@ def _address(link: CareLink, request: Request) -> str:
 
 
 def _late_stop(
-    args: argparse.Namespace, link: CareLink, story: _Story, clock: FakeClock, permitted: Sequence[tuple[Request, SendOutcome]]
+    args: argparse.Namespace,
+    link: CareLink,
+    story: _Story,
+    clock: FakeClock,
+    permitted: Sequence[tuple[Request, SendOutcome]],
 ) -> None:
     story.step("A late STOP: permits are waiting, then somebody replies")
     waiting = [
@@ -238,9 +244,7 @@ def _late_stop(
     stopper = next((r for r in holding if _own_address(link, r)), None)
     if stopper is None:
         return
-    event = ChannelEvent(
-        event=DeliveryEvent.REPLIED, address=Personal(_address(link, stopper)), text=Personal("退订")
-    )
+    event = ChannelEvent(event=DeliveryEvent.REPLIED, address=Personal(_address(link, stopper)), text=Personal("退订"))
     (result,) = link.inbound("email", [event])
     console.print(f"   reply 退订: {', '.join(result.actions)}; permits released {len(result.released)}, in flight "
                   f"{len(result.in_flight)}")  # fmt: skip
@@ -280,7 +284,9 @@ def _prove(link: CareLink, story: _Story, place: Path) -> None:
     story.expect(report.exit_code == Exit.OK, "the exported log verifies")
     summary, first = replay_folder(export)
     print_replay(summary, first)
-    story.expect(summary.exit_code == Exit.OK, f"{summary.decisions + summary.claims} decisions derived again, none differs")
+    story.expect(
+        summary.exit_code == Exit.OK, f"{summary.decisions + summary.claims} decisions derived again, none differs"
+    )
     story.step("Tampering: one byte of a copy is changed")
     forged = place / "forged"
     shutil.copytree(export, forged)
@@ -295,5 +301,3 @@ def _prove(link: CareLink, story: _Story, place: Path) -> None:
     for line in broken.lines()[-3:]:
         console.print(f"   {line}", markup=False)
     story.expect(broken.exit_code == Exit.TAMPERED, "verify names it and exits 3")
-
-

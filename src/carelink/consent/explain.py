@@ -39,7 +39,8 @@ def _line(verdict: Verdict, rule: Rule | None, lang: str) -> str:
     if rule is not None:
         title = rule.title_zh if chinese else rule.title_en
         sources = "; ".join(
-            " ".join(filter(None, (source.instrument, f"({source.version})", source.article))) for source in rule.sources
+            " ".join(filter(None, (source.instrument, f"({source.version})", source.article)))
+            for source in rule.sources
         )
         whose, sure = _AUTHORITY[rule.authority][chinese], _CERTAINTY[rule.certainty][chinese]
         parts.append(f"[{rule.id}: {title}; {whose}: {sources}; {sure}]")

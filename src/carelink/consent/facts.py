@@ -248,7 +248,8 @@ class ChannelFact:
 @attrs.frozen
 class ZoneFact:
     """Offsets from UTC of one candidate zone over the horizon: (from instant, offset in seconds), ascending.
-    The first pair's instant is at or before the decision instant."""
+    The first pair's instant is at or before the decision instant.
+    """
 
     offsets: tuple[tuple[Instant, int], ...]
 

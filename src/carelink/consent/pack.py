@@ -124,7 +124,11 @@ class _Reader:
 
     def texts(self, data: Mapping[str, Any], key: str, default: tuple[str, ...]) -> tuple[str, ...]:
         found = data.get(key, list(default))
-        if not isinstance(found, list) or not all(isinstance(item, str) for item in found) or not (found or default == ()):
+        if (
+            not isinstance(found, list)
+            or not all(isinstance(item, str) for item in found)
+            or not (found or default == ())
+        ):
             raise self.fail(f"`{key}` is not a list of texts")
         return tuple(found)
 

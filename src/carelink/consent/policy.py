@@ -66,7 +66,9 @@ class Policy:
         chosen = tuple(sorted(packs, key=lambda pack: pack.id))
         ids = [pack.id for pack in chosen]
         if BASELINE not in ids:
-            raise PolicyError("a policy contains the pack `baseline`", hint="add it: every deployment refuses what it refuses")
+            raise PolicyError(
+                "a policy contains the pack `baseline`", hint="add it: every deployment refuses what it refuses"
+            )
         if len(set(ids)) != len(ids):
             raise PolicyError("a pack stands twice in the policy")
         rules = [_compile(pack, rule) for pack in chosen for rule in pack.rules]

@@ -77,7 +77,9 @@ class Request:
         if not is_ref(self.patient):
             raise InvalidInputError("a request names its patient by id", hint="`find` turns an identifier into one")
         if _TEMPLATE.fullmatch(self.template) is None or self.version < 0:
-            raise InvalidInputError("a template is named `[a-z0-9_.-]{1,64}`, with a version from 1, or 0 for the newest")
+            raise InvalidInputError(
+                "a template is named `[a-z0-9_.-]{1,64}`, with a version from 1, or 0 for the newest"
+            )
         if _CHANNEL.fullmatch(self.channel) is None:
             raise InvalidInputError("a channel name is `[a-z0-9-]{1,32}`")
         if self.recipient is not None and not is_ref(self.recipient):

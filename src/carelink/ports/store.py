@@ -70,7 +70,8 @@ class Reader(Protocol):
 
     def aliases(self, patients: Sequence[PatientId]) -> Mapping[PatientId, tuple[PersonRef, ...]]:
         """Pseudonyms of the patients merged into each of these, directly or through others, ascending; only for
-        those that have any."""
+        those that have any.
+        """
 
     def page_patients(self, after: str, limit: int) -> tuple[PatientRow, ...]:
         """Up to `limit` patients with id > after, ascending by id."""

@@ -230,9 +230,7 @@ def forms(form):
 
 def packs():
     texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
-    return texts.map(
-        lambda text: PackBody(id="p", version="1", digest=sha256(text.encode()).hexdigest(), toml=text)
-    )
+    return texts.map(lambda text: PackBody(id="p", version="1", digest=sha256(text.encode()).hexdigest(), toml=text))
 
 
 def writable(body):
@@ -243,12 +241,12 @@ def writable(body):
     return True
 
 
-BODIES_OF = st.sampled_from(sorted(BODIES)).flatmap(
-    lambda kind: packs() if kind == "pack" else forms(BODIES[kind])
-).filter(writable)
-ENTRIES = st.builds(
-    Entry, at=INSTANTS, body=BODIES_OF, salt=st.binary(min_size=16, max_size=16).map(salt_text)
+BODIES_OF = (
+    st.sampled_from(sorted(BODIES))
+    .flatmap(lambda kind: packs() if kind == "pack" else forms(BODIES[kind]))
+    .filter(writable)
 )
+ENTRIES = st.builds(Entry, at=INSTANTS, body=BODIES_OF, salt=st.binary(min_size=16, max_size=16).map(salt_text))
 
 
 @given(FACTS)

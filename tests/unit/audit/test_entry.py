@@ -35,7 +35,8 @@ FACTS = (
     b'"channel_kind":"email","purpose":"care.medication","reply":false,"template":"refill","template_version":1,'
     b'"wait":false},"at":1795500100000000,"channel":{"allow_listed":false,"local":true,"usable":true},'
     b'"clock":"trusted","contact":{"persons":1,"status":"valid"},"content":{"approvals":1,"channels":["*"],"digest":"'
-    + b"ab" * 32
+    + b"ab"
+    * 32
     + b'","purposes":["care"],"since":1795499999999995,"status":"approved"},"grants":[{"by":"self","notice":"n-1",'
     b'"ref":"00000000000000000000000000000003","scope":{"channels":["*"],"purposes":["care"]},"separate":false,'
     b'"since":1795499999999995,"state":"given"}],"guardian":{},"keys_available":true,"mode":"live",'

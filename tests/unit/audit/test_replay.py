@@ -326,5 +326,3 @@ def test_every_request_is_in_exactly_one_final_state():
     assert both.findings == ()
     twice = book(decision(), claim(), handover(), handover(), decision(reservation=s.ref(41)))
     assert [finding.got for finding in twice.findings] == ["handover:accepted", "permit_open"]
-
-

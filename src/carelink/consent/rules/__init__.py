@@ -45,4 +45,3 @@ KINDS: Final[Mapping[tuple[str, int], Callable[..., Judge]]] = {
 
 COUNTING: Final = frozenset({("frequency_cap", 1), ("minimum_gap", 1)})
 """Kinds whose parameters default to the purposes of the rule's `when`."""
-

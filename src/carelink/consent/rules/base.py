@@ -26,7 +26,8 @@ class Judge(Protocol):
 
     def boundaries(self, facts: Facts) -> Iterable[Instant]:
         """Instants after `facts.at` at which the verdict may change, all else equal; each begins an interval that
-        is closed on the left."""
+        is closed on the left.
+        """
 
 
 class Params:

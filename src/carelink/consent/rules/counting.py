@@ -34,7 +34,8 @@ class Counted:
     def of(cls, read: Params, default: tuple[str, ...]) -> Counted:
         """Read the counting parameters: `counts` (person, address, both), `purposes` and `channels` of the touches
         that count (default: those of the rule), `except_purposes`, `replies` (default false: a reply to the
-        patient's own message is not counted)."""
+        patient's own message is not counted).
+        """
         return cls(
             _LETTERS[read.word("counts", tuple(_LETTERS), "both")],
             read.words("purposes", _PURPOSES, default) or default,
@@ -45,7 +46,8 @@ class Counted:
 
     def instants(self, history: TouchHistory, facts: Facts) -> Iterator[tuple[str, list[Instant]]]:
         """For each letter, the instants of the touches that count, ascending. Instants after the decision instant
-        count as if they had just happened: a clock that runs ahead must not open a cap."""
+        count as if they had just happened: a clock that runs ahead must not open a cap.
+        """
         found = [touch for touch in history.items if self._counts(touch)]
         for letter in self.letters:
             at = sorted(touch.at for touch in found if letter in touch.binds)

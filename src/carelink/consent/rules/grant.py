@@ -19,7 +19,8 @@ __all__ = ["Grant"]
 @attrs.frozen
 class Grant:
     """Parameters: `separate` (given specifically for this processing), `by` (who may have given it), `exact` (a
-    family grant does not do: the purpose or its family must be named as such)."""
+    family grant does not do: the purpose or its family must be named as such).
+    """
 
     rule: str
     separate: bool

@@ -30,7 +30,8 @@ def in_force(guardian: GuardianFact, at: Instant) -> bool:
 @attrs.frozen
 class Guardian:
     """Parameters: `under_age` (8, 14 or 18); `unknown_age`: "refuse" (default) or "pass"; `given_by_guardian`: the
-    grant that carries the message must be the guardian's (default true; read by kind `grant` through `when`)."""
+    grant that carries the message must be the guardian's (default true; read by kind `grant` through `when`).
+    """
 
     rule: str
     below: tuple[AgeBand, ...]

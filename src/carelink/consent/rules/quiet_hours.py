@@ -98,6 +98,3 @@ def _offset(zone: ZoneFact, at: Instant) -> int:
 def _within(zones: ZoneFacts, at: Instant) -> bool:
     starts = [zone.offsets[0][0] for zone in zones.candidates if zone.offsets]
     return len(starts) == len(zones.candidates) and bool(starts) and max(starts) <= at < zones.until
-
-
-

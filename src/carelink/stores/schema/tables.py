@@ -1,5 +1,6 @@
 """Tables, as SQLAlchemy Core metadata. Clear columns hold only random ids, closed codes, instants, zone names and the
-age band; all else is an envelope or a keyed hash (P8). Tokens and pseudonyms are lower-case hex text."""
+age band; all else is an envelope or a keyed hash (P8). Tokens and pseudonyms are lower-case hex text.
+"""
 
 from __future__ import annotations
 

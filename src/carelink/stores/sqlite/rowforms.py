@@ -1,5 +1,6 @@
 """Rows to and from SQLite: positional, in the column order of the statements. Enums by value, lists joined by commas,
-tokens and hashes as hex text where they are looked up by."""
+tokens and hashes as hex text where they are looked up by.
+"""
 
 from __future__ import annotations
 

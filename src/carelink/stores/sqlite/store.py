@@ -48,7 +48,9 @@ def _connect(path: Path) -> sqlite3.Connection:
         secure = db.execute("PRAGMA secure_delete").fetchone()[0]
         journal = db.execute("PRAGMA journal_mode").fetchone()[0]
     if (journal, synchronous, secure) != ("wal", _FULL, _ON):
-        raise StoreError("this SQLite does not keep WAL, synchronous=FULL and secure_delete=ON", hint="use another build")
+        raise StoreError(
+            "this SQLite does not keep WAL, synchronous=FULL and secure_delete=ON", hint="use another build"
+        )
     return db
 
 

@@ -190,6 +190,6 @@ class SqliteTransaction(SqliteReader):
 
     def unpark(self, channel: str, keys: Sequence[str]) -> tuple[tuple[str, str, Instant], ...]:
         rows = self._all("unpark", channel, json.dumps(list(keys)))
-        return tuple((key, event, Instant(at)) for key, event, at, _id in sorted(rows, key=lambda row: (row[2], row[3])))
-
-
+        return tuple(
+            (key, event, Instant(at)) for key, event, at, _id in sorted(rows, key=lambda row: (row[2], row[3]))
+        )
