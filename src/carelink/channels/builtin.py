@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from carelink.channels.api import hookimpl
 from carelink.channels.console import ConsoleChannel
 from carelink.channels.outbox import OutboxChannel
-from carelink.channels.smtp import SmtpChannel
+from carelink.channels.smtp.channel import SmtpChannel
 from carelink.ports.channel import Channel, ChannelSettings
 from carelink.ports.system import Clock
 from carelink.vocabulary import ChannelKind

@@ -114,11 +114,11 @@ class Dispatcher:
 
 def _checked(answer: object) -> SendResult:
     """The answer, if it keeps the contract; a malformed one may stand for a message that left: unknown."""
-    good = (
-        isinstance(answer, SendResult)
-        and isinstance(answer.outcome, Outcome)
-        and isinstance(answer.code, str)
-        and _CODE.fullmatch(answer.code) is not None
-        and (answer.provider_id is None or (isinstance(answer.provider_id, str) and len(answer.provider_id) <= _MAX_ID))
-    )
-    return answer if good and isinstance(answer, SendResult) else SendResult(outcome=Outcome.UNKNOWN, code="contract")
+    if isinstance(answer, SendResult):
+        outcome: object = answer.outcome
+        code: object = answer.code
+        provider: object = answer.provider_id
+        good = isinstance(outcome, Outcome) and isinstance(code, str) and _CODE.fullmatch(code) is not None
+        if good and (provider is None or (isinstance(provider, str) and len(provider) <= _MAX_ID)):
+            return answer
+    return SendResult(outcome=Outcome.UNKNOWN, code="contract")

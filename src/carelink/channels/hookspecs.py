@@ -22,7 +22,7 @@ class ChannelSpecs:
     """The hooks of carelink."""
 
     @_hookspec
-    def carelink_channels(self, settings: ChannelSettings, clock: Clock) -> Iterable[Channel]:
+    def carelink_channels(self, settings: ChannelSettings, clock: Clock) -> Iterable[Channel]:  # noqa: ARG002
         """Channels this plugin offers. Called once, before the registry freezes.
 
         Args:

@@ -210,10 +210,12 @@ def load_registry(
     found = []
     for implementation in manager.hook.carelink_channels.get_hookimpls():
         name = implementation.plugin_name
-        arguments = {"settings": settings, "clock": clock}
+        arguments: dict[str, Any] = {"settings": settings, "clock": clock}
         offered: tuple[Channel, ...] | None = None
+        function: Any = implementation.function
+        hint = ""
         try:
-            offered = tuple(implementation.function(**{key: arguments[key] for key in implementation.argnames}))
+            offered = tuple(function(**{key: arguments[key] for key in implementation.argnames}))
         except PluginError:
             raise
         except Exception as error:  # noqa: BLE001

@@ -77,13 +77,14 @@ class Capabilities:
     harmless_repeat: bool = False
     needs_subject: bool = False
     max_length: int = 0
-    latency: Micros = Micros(100_000)
+    latency: Micros = Micros(100_000)  # noqa: RUF009  a NewType is its argument
 
 
 class OutboundMessage:
     """One rendered message for one address, made from a permit.
 
     Attributes:
+        at: when the message was made; its date, where the far end wants one.
         key: token of this attempt, 32 hex digits, derived from the request key; safe to send to a provider.
         purpose: why the patient is contacted.
         address: where to, in the canonical form of the channel's address kind.
@@ -94,7 +95,7 @@ class OutboundMessage:
         expires: the far end should not deliver after this instant.
     """
 
-    __slots__ = ("address", "body", "expires", "key", "language", "permit", "purpose", "subject", "unsubscribe")
+    __slots__ = ("address", "at", "body", "expires", "key", "language", "permit", "purpose", "subject", "unsubscribe")
 
     def __init__(
         self,
@@ -112,6 +113,7 @@ class OutboundMessage:
     ) -> None:
         permit.redeem(now)
         self.permit = permit
+        self.at = now
         self.key = key
         self.purpose = purpose
         self.address = address
