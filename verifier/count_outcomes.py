@@ -65,9 +65,16 @@ def count(folder: Path) -> tuple[Counter, Counter, list[str]]:
         request = body.get("request", "")
         if kind == "decision":
             live = state.get(request, "")
-            if live in ("permit waiting", "in flight") or live.startswith(("handed over: accepted", "handed over: unknown",
-                                                                          "handed over: awaiting", "recovered: unknown",
-                                                                          "recovered: accepted", "recovered: awaiting")):
+            if live in ("permit waiting", "in flight") or live.startswith(
+                (
+                    "handed over: accepted",
+                    "handed over: unknown",
+                    "handed over: awaiting",
+                    "recovered: unknown",
+                    "recovered: accepted",
+                    "recovered: awaiting",
+                )
+            ):
                 breaks.append(f"entry {index}: decided again though its last permit is {live}")
             if body["effect"] == "permit":
                 home = claimed if "lease" in body else held
