@@ -17,6 +17,7 @@ from typing import Any, Final
 from carelink.errors import CarelinkError, InvalidInputError
 from carelink.interop.records import (
     ContactRecord,
+    Fault,
     GrantRecord,
     Identifier,
     PatientRecord,
@@ -158,26 +159,26 @@ def _lines(path: Path, progress: Progress | None) -> Iterator[tuple[int, bytes |
 def _resources(path: Path, kind: str, progress: Progress | None) -> Iterator[tuple[Source, _Node] | Problem]:
     seen: set[str] = set()
     for number, line in _lines(path, progress):
-        source, node, code, field = Source(path.name, number), None, "", ""
+        source, node, code, field = Source(path.name, number), None, None, ""
         if line is None:
-            yield Problem(file=path.name, line=number, code="unreadable", hint="too long, or the file is cut off here")
+            yield Problem(file=path.name, line=number, code=Fault.LINE_TOO_LONG)
             continue
         try:
             node = _Node(json.loads(line.decode("utf-8")), kind)
             if node.text("resourceType") != kind:
-                code = "wrong_resource_type"
+                code = Fault.WRONG_RESOURCE_TYPE
             elif not node.text("id"):
-                code = "missing_id"
+                code = Fault.MISSING_ID
             elif node.text("id") in seen:
-                code = "duplicate_id"
+                code = Fault.DUPLICATE_ID
         except UnicodeDecodeError:
-            code = "not_utf8"
+            code = Fault.NOT_UTF8
         except _BadError as bad:
-            code, field = "wrong_type", bad.field
+            code, field = Fault.WRONG_TYPE, bad.field
         except (ValueError, RecursionError):
-            code = "not_json"
-        if code or node is None:
-            yield Problem(file=path.name, line=number, code=code, field=field)
+            code = Fault.NOT_JSON
+        if code is not None or node is None:
+            yield Problem(file=path.name, line=number, code=code or Fault.NOT_JSON, field=field)
             continue
         seen.add(node.text("id"))
         yield source, node
@@ -280,9 +281,9 @@ def _related(node: _Node) -> tuple[str, RelatedRecord]:
 def _patient(source: Source, node: _Node, related: tuple[RelatedRecord, ...]) -> Iterator[Record]:
     born, coarse = _birth_date(node)
     if coarse:
-        yield Problem(file=source.file, line=source.line, code="birth_date_partial", field="Patient.birthDate",
+        yield Problem(file=source.file, line=source.line, code=Fault.DATE_PARTIAL, field="Patient.birthDate",
                       hint="the age counts as unknown", lost=False)  # fmt: skip
-    languages = [item for item in node.nodes("communication")]
+    languages = list(node.nodes("communication"))
     languages.sort(key=lambda item: item.flag("preferred") is not True)
     language = ""
     if languages:
@@ -383,7 +384,7 @@ def read_fhir(folder: Path, *, progress: Progress | None = None) -> Iterator[Rec
                 source, node = item
                 records, field = _convert(kind, source, node, related)
                 if field:
-                    yield Problem(file=source.file, line=source.line, code="wrong_type", field=field)
+                    yield Problem(file=source.file, line=source.line, code=Fault.WRONG_TYPE, field=field)
                 yield from records
 
 

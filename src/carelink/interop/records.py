@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
+from enum import StrEnum, unique
+from typing import Final
 
 import attrs
 
@@ -17,10 +20,28 @@ from carelink.vocabulary import (
     Relation,
 )
 
-__all__ = ["ContactRecord", "GrantRecord", "Identifier", "PatientRecord", "Problem", "RelatedRecord", "Source"]
+__all__ = [
+    "ContactRecord",
+    "Fault",
+    "GrantRecord",
+    "Identifier",
+    "PatientRecord",
+    "Problem",
+    "RelatedRecord",
+    "Source",
+    "has_control",
+]
 
 Identifier = tuple[str, Personal[str]]
 """(system, value): who issued the number, and the number."""
+
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def has_control(text: str) -> bool:
+    """Whether there is a control character other than tab and line ends in it."""
+    return _CONTROL.search(text) is not None
 
 
 @attrs.frozen
@@ -90,18 +111,80 @@ class GrantRecord:
     source: Source
 
 
+@unique
+class Fault(StrEnum):
+    """What can be wrong with a row. Stable: scripts may match on it."""
+
+    BAD_ADDRESS = "bad_address"
+    """not a phone number or an email address at all; the patient is kept without it"""
+    BAD_DATE = "bad_date"
+    """not a date, or not an instant with an offset"""
+    BAD_IDENTIFIER = "bad_identifier"
+    """an identifier is empty or malformed; the others of the row are kept"""
+    BAD_NAME = "bad_name"
+    """a name is empty or longer than 200 characters"""
+    BAD_VALUE = "bad_value"
+    """not one of the words or forms that this field takes"""
+    BAD_ZONE = "bad_zone"
+    """not an IANA time zone; the patient is kept without one"""
+    CONTROL_CHARACTER = "control_character"
+    """a NUL or another control character, which no text field has"""
+    DATE_PARTIAL = "date_partial"
+    """a birth date without day or month; the age counts as unknown"""
+    DUPLICATE_ID = "duplicate_id"
+    """an earlier row of this import has the same id; the earlier one counts"""
+    DUPLICATE_KEY = "duplicate_key"
+    """a JSON object names a key twice, so nobody can say which value is meant"""
+    FILE_DAMAGED = "file_damaged"
+    """the file is cut off or its compressed bytes are damaged here; what follows is lost"""
+    INACTIVE = "inactive"
+    """the source marks the record as no longer in use; it was imported all the same"""
+    INVALID_NUMBER = "invalid_number"
+    """no number plan knows this phone number; it is kept, marked invalid, and never dialled"""
+    LINE_TOO_LONG = "line_too_long"
+    """longer than one mebibyte"""
+    MISSING = "missing"
+    """a field that must be there is not"""
+    MISSING_ID = "missing_id"
+    """no id, so that a later import could not find the row again"""
+    NO_SUCH_PATIENT = "no_such_patient"
+    """nobody on record has the identifier that this row names"""
+    NOT_GB18030 = "not_gb18030"
+    """bytes that are no GB18030 text, in a file that is"""
+    NOT_JSON = "not_json"
+    """not one JSON object on one line"""
+    NOT_UTF8 = "not_utf8"
+    """bytes that are no UTF-8 text"""
+    REFUSED = "refused"
+    """the values are well formed, but the record cannot be kept; the hint says why"""
+    UNCLOSED_QUOTE = "unclosed_quote"
+    """a quotation mark opens and does not close where a cell may end"""
+    UNSUPPORTED = "unsupported"
+    """a form whose meaning cannot be kept; taking a part of it would be a guess"""
+    WRONG_COLUMNS = "wrong_columns"
+    """more or fewer cells than the first line has"""
+    WRONG_RESOURCE_TYPE = "wrong_resource_type"
+    """another resource type than the file's name says"""
+    WRONG_TYPE = "wrong_type"
+    """a value of another JSON type than FHIR R4 says"""
+
+
 @attrs.frozen(kw_only=True)
 class Problem:
-    """A row, or a part of one, that could not be used. `lost`: the row itself, not just the part, was left out."""
+    """A row, or a part of one, that could not be used. `lost`: the row itself, not just the part, was left out.
+
+    It names file, line, what is wrong and the field, and never a value (P8). `field` is a path of the format or a
+    column's number, never text from the file.
+    """
 
     file: str
     line: int
-    code: str
+    code: Fault
     field: str = ""
     hint: str = ""
     lost: bool = True
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}: {self.code}"
+        where = f"{self.file}:{self.line}: {self.code.value}"
         field = f" in `{self.field}`" if self.field else ""
         return f"{where}{field}{f' ({self.hint})' if self.hint else ''}"
