@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import attrs
 
@@ -35,7 +35,7 @@ from carelink.model.moment import Instant, from_datetime
 from carelink.model.request import Request
 from carelink.model.scope import ANY, Scope
 from carelink.ports.channel import Channel, ChannelEvent
-from carelink.ports.rows import TenantRow
+from carelink.ports.rows import PatientRow, TenantRow
 from carelink.ports.store import Store
 from carelink.ports.system import Clock, Entropy, Signer
 from carelink.settings import Settings
@@ -54,6 +54,9 @@ from carelink.vocabulary import (
 )
 
 __all__ = ["CareLink", "Wiring"]
+
+_PAGE: Final = 1000
+"""Rows read at a time where all are wanted."""
 
 
 @attrs.frozen(kw_only=True)
@@ -205,6 +208,19 @@ class CareLink:
         if found is None:
             raise NotFoundError("no patient has this identifier")
         return found
+
+    def patients(self) -> Iterator[PatientRow]:
+        """Every patient, in order of id: standing, age band, zone and language, nothing personal. A record that was
+        merged into another is left out: the one that goes on stands for both.
+        """
+        after = ""
+        while True:
+            with self._wiring.store.reader() as reader:
+                page = reader.page_patients(after, _PAGE)
+            if not page:
+                return
+            after = page[-1].id
+            yield from (row for row in page if row.standing is not Standing.MERGED)
 
     def died(self, patient: PatientId) -> None:
         """Record that a patient died: nothing is claimed for them any more.
