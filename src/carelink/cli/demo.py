@@ -1,7 +1,7 @@
 """`carelink demo`: the whole story in one command, on bundled people or on data declared synthetic.
 
-It runs on a virtual clock in a throw-away home that can never leave sandbox mode. Every step checks itself; the exit
-code is 0 only if the story came out as promised.
+It runs on a virtual clock in a throw-away home that can never leave sandbox mode, and uses what any caller of carelink
+could use. Every step checks itself; the exit code is 0 only if the story came out as promised.
 """
 
 from __future__ import annotations
@@ -10,294 +10,247 @@ import argparse
 import shutil
 import tempfile
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from carelink.app import CareLink
-from carelink.cli.audit import print_replay, print_report, replay_folder, verify_folder
-from carelink.cli.common import console, error_console, is_chinese, print_reasons, table
+from carelink.cli.common import console, error_console, is_chinese
 from carelink.cli.consent import load_grants
+from carelink.cli.demo_proof import prove
+from carelink.cli.demo_send import Demo, Place, again, late_stop, requests, says, send
 from carelink.cli.exit_codes import Exit
-from carelink.cli.patients import register_records
+from carelink.cli.patients import import_records
 from carelink.cli.preview import print_forecasts
-from carelink.cli.send import print_outcomes
-from carelink.engine.outcome import SendOutcome
+from carelink.cli.teller import Teller
+from carelink.consent.reasons import ReasonCode
+from carelink.errors import ConflictError
 from carelink.home import init
 from carelink.interop.fhir import read_fhir
 from carelink.interop.records import GrantRecord, PatientRecord, Problem
 from carelink.interop.synthetic import DEMO_DATA, enrich
-from carelink.model.moment import SECOND, iso, parse_instant
-from carelink.model.request import Request
-from carelink.ports.channel import ChannelEvent
+from carelink.model.moment import parse_instant
 from carelink.system import entropy
 from carelink.testing.fakes import FakeClock
-from carelink.vault.personal import Personal
-from carelink.vocabulary import ContactStatus, DeliveryEvent, Effect, Standing
+from carelink.vocabulary import Mode, Standing
 
 __all__ = ["add", "run"]
 
-_AT: Final = "2026-01-15T10:00:00+08:00"
-_AT_SAMPLE: Final = "2026-01-15T10:00:00-05:00"
 _REVIEWERS: Final = ("Dr Chen", "Dr Novak", "Nurse Li")
-_LISTED: Final = 8
+_LISTED: Final = 3
+_TEXTS: Final = {
+    "en": ("Recheck", "A six-month recheck for {patient_name} is due on {day}. Reply STOP to end these reminders."),
+    "zh": ("复查提醒", "{patient_name}的半年复查安排在{day}。如不需要此类提醒,请回复“退订”。"),
+}
+_BUNDLED: Final = Place("2026-01-15T10:00:00+08:00", "Asia/Shanghai", "CN", "退订")
+_SAMPLE: Final = Place("2026-01-15T10:00:00-05:00", "America/New_York", "US", "STOP")
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:  # noqa: UP037
     """Register the parser."""
-    parser = commands.add_parser("demo", help="the whole story on synthetic people; nothing leaves the machine")
-    parser.add_argument("--fhir", type=Path, metavar="DIR", help="bulk NDJSON to run on instead")
-    parser.add_argument("--synthetic", action="store_true",
-                        help="the data of --fhir is synthetic: labelled grants, guardians and addresses may be added")  # fmt: skip
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the demo's home here")
+    parser = commands.add_parser("demo", help="the whole story on invented people; nothing leaves the machine")
+    parser.add_argument("--fhir", type=Path, metavar="DIR", help="run on this FHIR R4 bulk export instead")
+    invented = "the people in --fhir are invented: add made-up consents, guardians and addresses"
+    parser.add_argument("--synthetic", action="store_true", help=invented)
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep what the demo makes in this folder")
     parser.set_defaults(run=run)
-
-
-class _Story:
-    """Numbered steps, and what did not come out as promised."""
-
-    def __init__(self) -> None:
-        self._number = 0
-        self.broken: list[str] = []
-
-    def step(self, title: str) -> None:
-        self._number += 1
-        console.print(f"\n[bold]{self._number}. {title}[/bold]")
-
-    def expect(self, good: bool, what: str) -> None:  # noqa: FBT001
-        console.print(f"   {'ok' if good else 'BROKEN'}: {what}", markup=False)
-        if not good:
-            self.broken.append(what)
 
 
 def run(args: argparse.Namespace) -> int:
     """Tell the story."""
     if args.synthetic and args.fhir is None:
-        error_console.print("--synthetic says something about --fhir: name the folder too")
+        error_console.print("carelink: --synthetic says something about the people in --fhir DIR: name that folder too")
         return Exit.USAGE
-    place = Path(tempfile.mkdtemp(prefix="carelink-demo-")) if args.keep is None else args.keep
+    if args.fhir is not None:
+        next(read_fhir(args.fhir), None)  # a folder without patients ends here, before anything is made
+    folder = Path(tempfile.mkdtemp(prefix="carelink-demo-")) if args.keep is None else args.keep
     try:
-        return _tell(args, place)
+        return _tell(args, folder)
     finally:
         if args.keep is None:
-            shutil.rmtree(place, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def _tell(args: argparse.Namespace, place: Path) -> int:
-    story = _Story()
-    at = parse_instant(_AT if args.fhir is None else _AT_SAMPLE)
-    clock = FakeClock(at)
-    zone, region = ("Asia/Shanghai", "CN") if args.fhir is None else ("America/New_York", "US")
-    console.print(f"carelink demo, on a virtual clock at {iso(at)}. Home: a throw-away sandbox that can never go live.")
-    story.step("A new home: store, keys, log, policy")
-    with init(place / "home", zone=zone, region=region, synthetic=True, clock=clock, entropy=entropy) as link:
-        policy = link.policy()
-        packs = ", ".join(f"{pack.id} {pack.version}" for pack in policy.packs) if policy is not None else ""
-        console.print(f"   mode {link.mode().value}; policy {packs}; log key fingerprint {link.key.fingerprint}")
-        _load(args, link, story)
-        requests = _content(link)
-        _preview(args, link, story, requests)
-        permitted = _send(args, link, story, requests)
+def _tell(args: argparse.Namespace, folder: Path) -> int:
+    teller, place = Teller(chinese=is_chinese(args)), _BUNDLED if args.fhir is None else _SAMPLE
+    clock = FakeClock(parse_instant(place.at))
+    console.print(
+        teller.words(
+            f"carelink demo. It is {place.at} on a virtual clock, in a throw-away home that can never go live.",
+            f"carelink 演示。虚拟时钟为 {place.at};临时目录,永远不能切换到正式模式。",
+        ),
+        markup=False,
+    )
+    teller.step("A new home: store, keys, log, policy", "新建目录:数据库、密钥、日志、规则包")
+    with init(
+        folder / "home", zone=place.zone, region=place.region, synthetic=True, clock=clock, entropy=entropy
+    ) as link:
+        demo = Demo(
+            fhir=args.fhir,
+            synthetic=args.synthetic,
+            folder=folder,
+            teller=teller,
+            place=place,
+            clock=clock,
+            link=link,
+        )
+        _sandbox(demo)
+        _load(demo)
+        _review(demo)
+        _preview(demo)
+        permitted = send(demo)
         if permitted:
-            _late_stop(args, link, story, clock, permitted)
-        _again(link, story, requests)
-        _prove(link, story, place)
-    console.print()
-    if story.broken:
-        console.print(f"{len(story.broken)} steps did not come out as promised.")
-        return Exit.COULD_NOT_RUN
-    console.print("Every step came out as promised. Now yours: carelink init --zone Asia/Shanghai")
-    return Exit.OK
+            late_stop(demo, permitted)
+        again(demo)
+        prove(link, teller, folder, asked=demo.asked, files=len(demo.outbox))
+        return _finish(demo, args.keep)
 
 
-def _load(args: argparse.Namespace, link: CareLink, story: _Story) -> None:
-    story.step("Patients in" if args.fhir is None else f"Patients in, from {args.fhir.name}")
-    records: list[PatientRecord] = []
+def _sandbox(demo: Demo) -> None:
+    policy = demo.link.policy()
+    packs = ", ".join(f"{pack.id} {pack.version}" for pack in policy.packs) if policy is not None else ""
+    demo.teller.say(f"policy: {packs}", f"规则包:{packs}")
+    refused = False
+    try:
+        demo.link.set_mode(Mode.LIVE, actor="demo", checks=0)
+    except ConflictError:
+        refused = True
+    demo.teller.expect(
+        refused and demo.link.mode() is Mode.SANDBOX,
+        "sandbox mode; live mode was asked for and refused: a demo home stays in the sandbox for good",
+        "沙箱模式;请求切换到正式模式被拒绝:演示目录只能留在沙箱模式",
+    )
+
+
+def _load(demo: Demo) -> None:
+    teller, link = demo.teller, demo.link
+    bundled = teller.words("the bundled people", "内置的虚构人员")
+    source = bundled if demo.fhir is None else demo.fhir.resolve().name
+    teller.step(f"Patients and consents in (FHIR R4): {source}", f"导入患者与同意(FHIR R4):{source}")
     grants: list[GrantRecord] = []
     problems: list[Problem] = []
-    for item in read_fhir(DEMO_DATA if args.fhir is None else args.fhir):
+    for item in read_fhir(DEMO_DATA if demo.fhir is None else demo.fhir):
         if isinstance(item, PatientRecord):
-            records.append(item)
+            demo.records.append(item)
         elif isinstance(item, GrantRecord):
             grants.append(item)
         else:
             problems.append(item)
-    if args.synthetic:
-        records, made = enrich(records)
+    if demo.synthetic:
+        today = datetime.fromisoformat(demo.place.at).date()
+        demo.records, made = enrich(demo.records, today)
         grants.extend(made)
-        console.print("   [yellow]SYNTHETIC[/yellow] grants, guardians and @example.invalid addresses were added")
-    counts = register_records(link, records)
-    table("", ("patients", "count"), [(name, str(count)) for name, count in counts.items()])
-    for problem in problems[:_LISTED]:
-        console.print(f"   {problem}", markup=False)
-    loaded = load_grants(link, grants)
-    console.print(f"   grants: {dict(loaded)}", markup=False)
-    story.expect(counts["created"] > 0, f"{len(records)} records read, {len(problems)} rows with problems reported")
-
-
-def _content(link: CareLink) -> list[Request]:
-    link.template(
-        "recheck",
-        "Dear {patient_name}, your six-month recheck is due on {day}. Reply STOP to end these reminders.",
-        subject="Your recheck",
-        purposes=["care.appointment"],
-        channels=["email", "sms"],
-        language="en",
-    )
-    link.template(
-        "open-day",
-        "You are invited to our open day on {day}. Reply STOP to end invitations.",
-        subject="Open day",
-        purposes=["marketing.event"],
-        channels=["email", "sms"],
-        language="en",
-    )
-    for name in ("recheck", "open-day"):
-        for reviewer in _REVIEWERS:
-            link.approve(name, actor=reviewer)
-    with link.wiring.store.reader() as reader:
-        rows = reader.page_patients("", 100_000)
-    return [
-        Request(
-            key=f"demo/recheck/{row.id}",
-            patient=row.id,
-            purpose="care.appointment",
-            channel="email",
-            template="recheck",
-            variables={"day": "Monday"},
+        guardians = sum(len(record.related) for record in demo.records)
+        teller.say(
+            f"SYNTHETIC, made up and marked as such: {len(made)} consents, {guardians} guardians, "
+            f"{len(demo.records)} addresses at example.invalid",
+            f"虚构数据(均有 SYNTHETIC 标记):{len(made)} 条同意、{guardians} 名监护人、"
+            f"{len(demo.records)} 个 example.invalid 邮箱",
         )
-        for row in rows
-        if row.standing is not Standing.MERGED
-    ]
-
-
-def _preview(args: argparse.Namespace, link: CareLink, story: _Story, requests: Sequence[Request]) -> None:
-    story.step("Preview by email: nothing is reserved, recorded or sent")
-    with link.wiring.store.reader() as reader:
-        before, zone = reader.head().size, reader.tenant().zone
-        rows = reader.page_patients("", 100_000)
-        contacts = reader.contacts([row.id for row in rows])
-    print_forecasts(link.preview_many(requests), chinese=is_chinese(args), zone=zone)
-    console.print("\n   The same by SMS, to see the numbers:")
-    by_sms = [
-        Request(key=f"demo/sms/{item.patient}", patient=item.patient, purpose="care.appointment", channel="sms",
-                template="recheck", variables={"day": "Monday"})
-        for item in requests
-    ]  # fmt: skip
-    forecasts = link.preview_many(by_sms)
-    invalid = sum(
-        1
-        for item in forecasts
-        if item.decision is not None and "CONTACT_INVALID" in [c.value for c in item.decision.codes]
+    import_records(link, demo.records, problems.append)
+    loaded = load_grants(link, grants)
+    demo.consents = loaded["recorded"]
+    _report(teller, problems)
+    patients = list(link.patients())
+    dead = sum(row.standing is Standing.DECEASED for row in patients)
+    merged = sum(record.same_as is not None for record in demo.records)
+    more = f" ({merged} was the older record of another)" if merged else ""
+    teller.say(
+        f"{len(demo.records)} records{more}: {len(patients)} patients, {dead} of them deceased; "
+        f"{loaded['recorded']} consents, {loaded['withdrawn']} of them withdrawn",
+        f"{len(demo.records)} 份档案,{len(patients)} 名患者,其中 {dead} 名已去世;"
+        f"{loaded['recorded']} 条同意,其中 {loaded['withdrawn']} 条已撤回",
     )
-    on_record = sum(
-        1 for found in contacts.values() for contact in found
-        if contact.kind.value == "phone" and contact.status is ContactStatus.INVALID
-    )  # fmt: skip
-    console.print(f"   invalid numbers: {invalid} requests refused CONTACT_INVALID, {on_record} numbers on record")
-    with link.wiring.store.reader() as reader:
-        story.expect(reader.head().size == before, "the log did not grow")
-
-
-def _send(
-    args: argparse.Namespace, link: CareLink, story: _Story, requests: Sequence[Request]
-) -> list[tuple[Request, SendOutcome]]:
-    story.step("Send: every patient decided, permitted messages handed to the outbox")
-    outcomes = link.send_many(requests)
-    print_outcomes(outcomes)
-    permitted = [(r, o) for r, o in zip(requests, outcomes, strict=True) if o.effect is Effect.PERMIT]
-    console.print(f"\n   decided {len(outcomes)}, permitted {len(permitted)}")
-    refused = next((o for o in outcomes if o.decision is not None and len(o.decision.reasons) > 1), None)
-    if refused is not None and refused.decision is not None:
-        console.print("   one refusal, with every reason (carelink why KEY shows all rules and facts):")
-        print_reasons(refused.decision, chinese=is_chinese(args))
-    files = sorted((link.wiring.settings.outbox / "email").glob("*.eml"))
-    story.expect(len(files) == len(permitted), f"{len(files)} files in the outbox, one for each permit")
-    if args.fhir is not None and not args.synthetic:
-        story.expect(not permitted, "without consent on record nothing was sent, and nothing was invented")
-    return permitted
-
-
-def _address(link: CareLink, request: Request) -> str:
-    with link.wiring.store.reader() as reader:
-        contact = next(c for c in reader.contacts([request.patient])[request.patient] if c.kind.value == "email")
-        envelope = reader.sealed("contact", [contact.id], ["address"])[(contact.id, "address")]
-    opened: Personal[str] = link.safe.open(request.patient, "contact", contact.id, "address", envelope)
-    return opened.reveal("demo")
-
-
-def _late_stop(
-    args: argparse.Namespace,
-    link: CareLink,
-    story: _Story,
-    clock: FakeClock,
-    permitted: Sequence[tuple[Request, SendOutcome]],
-) -> None:
-    story.step("A late STOP: permits are waiting, then somebody replies")
-    waiting = [
-        Request(key=f"demo/second/{request.patient}", patient=request.patient, purpose="care.appointment",
-                channel="email", template="recheck", variables={"day": "Tuesday"})
-        for request, _ in permitted
-    ]  # fmt: skip
-    made = link.permit_many(waiting)
-    holding = [r for r, o in zip(waiting, made, strict=True) if o.effect is Effect.PERMIT]
-    console.print(f"   {len(holding)} permits waiting")
-    stopper = next((r for r in holding if _own_address(link, r)), None)
-    if stopper is None:
-        return
-    event = ChannelEvent(event=DeliveryEvent.REPLIED, address=Personal(_address(link, stopper)), text=Personal("退订"))
-    (result,) = link.inbound("email", [event])
-    console.print(f"   reply 退订: {', '.join(result.actions)}; permits released {len(result.released)}, in flight "
-                  f"{len(result.in_flight)}")  # fmt: skip
-    clock.advance(SECOND)
-    outcomes = dict(zip([r.key for r in waiting], link.send_many(waiting), strict=True))
-    stopped = outcomes[stopper.key]
-    story.expect(stopped.effect is Effect.REFUSE, "the one who said stop was not contacted")
-    if stopped.decision is not None:
-        print_reasons(stopped.decision, chinese=is_chinese(args))
-    others = [outcomes[r.key] for r in holding if r.key != stopper.key]
-    went = sum(1 for outcome in others if outcome.receipt is not None and outcome.receipt.outcome is not None)
-    console.print(f"   {went} of the other {len(others)} were handed over, each decided again at its claim")
-
-
-def _own_address(link: CareLink, request: Request) -> bool:
-    with link.wiring.store.reader() as reader:
-        contacts = [c for c in reader.contacts([request.patient]).get(request.patient, ()) if c.kind.value == "email"]
-        return bool(contacts) and len(reader.contacts_on([contacts[0].token])[contacts[0].token]) == 1
-
-
-def _again(link: CareLink, story: _Story, requests: Sequence[Request]) -> None:
-    story.step("The same command again: nobody is contacted twice")
-    folder = link.wiring.settings.outbox / "email"
-    before = len(list(folder.glob("*.eml")))
-    outcomes = link.send_many(requests)
-    repeated = sum(1 for outcome in outcomes if outcome.repeated)
-    story.expect(len(list(folder.glob("*.eml"))) == before, f"{repeated} recalled, no new file in the outbox")
-
-
-def _prove(link: CareLink, story: _Story, place: Path) -> None:
-    story.step("Proof: export, verify, replay")
-    link.publish()
-    export = place / "export"
-    link.export(export, actor="demo")
-    report = verify_folder(export, link.key.text)
-    print_report(report)
-    story.expect(report.exit_code == Exit.OK, "the exported log verifies")
-    summary, first = replay_folder(export)
-    print_replay(summary, first)
-    story.expect(
-        summary.exit_code == Exit.OK, f"{summary.decisions + summary.claims} decisions derived again, none differs"
+    lost = sum(problem.lost for problem in problems)
+    teller.expect(
+        len(patients) == len(demo.records) - merged and loaded["recorded"] == len(grants),
+        f"everybody and every consent is on record; {lost} rows could not be used",
+        f"全部患者与同意均已登记;无法使用的行:{lost}",
     )
-    story.step("Tampering: one byte of a copy is changed")
-    forged = place / "forged"
-    shutil.copytree(export, forged)
-    bundle = max((forged / "tile" / "entries").rglob("*.p/*"), default=None) or next(
-        path for path in (forged / "tile" / "entries").rglob("*") if path.is_file()
+
+
+def _report(teller: Teller, problems: Sequence[Problem]) -> None:
+    """What readers had to say, a few of each kind."""
+    for code in dict.fromkeys(problem.code for problem in problems):
+        alike = [problem for problem in problems if problem.code == code]
+        for problem in alike[:_LISTED]:
+            teller.say(str(problem), str(problem))
+        if len(alike) > _LISTED:
+            more = len(alike) - _LISTED
+            teller.say(f"and {more} more with {code}", f"另有 {more} 条 {code}")
+
+
+def _review(demo: Demo) -> None:
+    teller, link = demo.teller, demo.link
+    teller.step("A recheck reminder, in two languages, reviewed", "复查提醒(中英文),送审")
+    for language, (subject, body) in _TEXTS.items():
+        link.template(
+            f"recheck.{language}",
+            body,
+            subject=subject,
+            purposes=["care.appointment"],
+            channels=["email", "sms"],
+            language=language,
+        )
+    drafts = link.preview_many(requests(demo, "draft", "email", 0))
+    unreviewed = sum(says(item, ReasonCode.CONTENT_UNREVIEWED) for item in drafts)
+    teller.expect(
+        unreviewed == len(drafts),
+        "as a draft it may go to nobody: CONTENT_UNREVIEWED for all",
+        "草稿不得发给任何人:全部为 CONTENT_UNREVIEWED",
     )
-    data = bytearray(bundle.read_bytes())
-    at = data.find(b'"effect":"refuse"')
-    data[at + 10 : at + 16] = b"permit"
-    bundle.write_bytes(bytes(data))
-    broken = verify_folder(forged, link.key.text)
-    for line in broken.lines()[-3:]:
-        console.print(f"   {line}", markup=False)
-    story.expect(broken.exit_code == Exit.TAMPERED, "verify names it and exits 3")
+    for language in _TEXTS:
+        for reviewer in _REVIEWERS:
+            link.approve(f"recheck.{language}", actor=reviewer)
+    teller.say(f"approved by {len(_REVIEWERS)} reviewers", f"{len(_REVIEWERS)} 人已审核通过")
+
+
+def _log_size(link: CareLink) -> int:
+    head = link.publish()
+    return 0 if head is None else head.size
+
+
+def _preview(demo: Demo) -> None:
+    teller, link = demo.teller, demo.link
+    teller.step("Preview: what would happen, by mail and by text message", "预览:邮件与短信各会怎样")
+    before = _log_size(link)
+    demo.asked = requests(demo, "recheck", "email", 0)
+    teller.say("by mail", "邮件")
+    print_forecasts(link.preview_many(demo.asked), chinese=teller.chinese, zone=demo.place.zone)
+    console.print()
+    teller.say("by text message", "短信")
+    by_sms = link.preview_many(requests(demo, "sms", "sms", 0))
+    print_forecasts(by_sms, chinese=teller.chinese, zone=demo.place.zone)
+    invalid = sum(says(item, ReasonCode.CONTACT_INVALID) for item in by_sms)
+    console.print()
+    teller.say(
+        f"{invalid} of {len(by_sms)} have a phone number that no text message can reach: CONTACT_INVALID",
+        f"{len(by_sms)} 人中有 {invalid} 人的电话号码无效:CONTACT_INVALID",
+    )
+    teller.expect(_log_size(link) == before, "the log did not grow by one entry", "日志一条也没有增加")
+
+
+def _finish(demo: Demo, keep: Path | None) -> int:
+    teller = demo.teller
+    console.print()
+    if keep is not None:
+        verify = f"carelink audit verify {keep / 'export'} --key {demo.link.key.text}"
+        teller.say(f"kept in {keep}; check the log yourself: {verify}", f"保存在 {keep};可自行验证日志:{verify}")
+    if teller.broken:
+        teller.say(
+            f"{len(teller.broken)} of {teller.checked} checks did not come out as promised.",
+            f"{teller.checked} 项检查中有 {len(teller.broken)} 项未达到。",
+        )
+        return Exit.COULD_NOT_RUN
+    if not demo.outbox:
+        teller.say(
+            "Nothing could be permitted: no consent is on record for these patients, and none was invented.",
+            "没有一项获准:这些患者没有同意记录,演示也未虚构。",
+        )
+        teller.say(
+            "Consent is loaded, with its evidence, by: carelink consent import --csv FILE",
+            "请连同证据一起导入同意:carelink consent import --csv FILE",
+        )
+    teller.say(f"All {teller.checked} checks passed. Now yours:", f"{teller.checked} 项检查全部通过。轮到您了:")
+    teller.say(f"  carelink init --zone {demo.place.zone}", f"  carelink init --zone {demo.place.zone}")
+    return Exit.OK
