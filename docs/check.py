@@ -71,13 +71,13 @@ def reason_codes() -> str:
 
 def errors() -> str:
     import carelink.errors as module
-    from carelink.cli.main import _code
+    from carelink.cli.exit_codes import code_of
 
     rows: list[list[object]] = []
     for name in module.__all__:
         kind = getattr(module, name)
         base = kind.__mro__[1].__name__
-        code = _code(kind("x"))
+        code = code_of(kind("x"))
         rows.append(
             [f"`{kind.code}`", f"`{name}`", f"`{base}`", first_sentence(kind.__doc__), kind.default_hint, int(code)]
         )

@@ -54,6 +54,8 @@ def run_checks(checks: Iterable[Check]) -> list[CheckResult]:
             complaint = f"{error.code}: {error.message}"
         except OSError as error:
             complaint = f"the system refused: {error.strerror or type(error).__name__}"
+        except Exception as error:  # noqa: BLE001  a plugin's probe may raise anything; its text may hold anything
+            complaint = f"it broke: {type(error).__name__}"
         if complaint:
             results.append(CheckResult(id=check.id, severity=check.severity, says=complaint, hint=check.hint))
         else:

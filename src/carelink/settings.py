@@ -6,7 +6,9 @@ one is not silently ignored.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,17 +16,28 @@ from typing import Any, Final
 
 import attrs
 
-from carelink.errors import SettingsError
-from carelink.model.moment import Micros, parse_duration
+from carelink.errors import CarelinkError, SettingsError
+from carelink.model.moment import DAY, Micros, parse_duration
 from carelink.vocabulary import ChannelKind
 
-__all__ = ["FILE_NAME", "Settings", "home_from_environment", "load", "passphrase", "render_settings"]
+__all__ = [
+    "FILE_NAME",
+    "Settings",
+    "check_region",
+    "home_from_environment",
+    "load",
+    "parse",
+    "passphrase",
+    "render_settings",
+]
 
 FILE_NAME: Final = "carelink.toml"
 _TOP: Final = {"carelink", "paths", "routes", "channels", "plugins"}
 _MAIN: Final = {"region", "permit_ttl", "publish_lag", "packs"}
 _PATHS: Final = {"store", "keys", "log", "outbox"}
 _PLUGINS: Final = {"allow", "block"}
+_LONGEST_TTL: Final = 7 * DAY
+"""A permit holds a slot of its patient's caps: one that nobody claims must not hold it for ever."""
 
 
 @attrs.frozen(kw_only=True)
@@ -79,14 +92,21 @@ def _table(data: Mapping[str, Any], name: str, allowed: set[str] | None) -> dict
     return table
 
 
+def _text(table: Mapping[str, Any], group: str, name: str, default: str) -> str:
+    value = table.get(name, default)
+    if not isinstance(value, str) or (name in table and not value.strip()):
+        raise SettingsError(f"`{group}.{name}` is not a text")
+    return value
+
+
 def _texts(value: object, name: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise SettingsError(f"`{name}` is not a list of texts")
     return tuple(value)
 
 
-def _with_secrets(name: str, table: Mapping[str, Any]) -> dict[str, Any]:
-    """Resolve `<key>_env = "NAME"` and `<key>_file = "path"` into `<key>`, so that no secret stands in the file."""
+def _with_secrets(name: str, table: Mapping[str, Any], home: Path) -> dict[str, Any]:
+    """Resolve `KEY_env = "NAME"` and `KEY_secret_file = "path"` into `KEY`, so that no secret stands in the file."""
     resolved: dict[str, Any] = {}
     for key, value in table.items():
         if key.endswith("_env") and isinstance(value, str):
@@ -94,10 +114,22 @@ def _with_secrets(name: str, table: Mapping[str, Any]) -> dict[str, Any]:
                 raise SettingsError(f"`channels.{name}.{key}` names an environment variable that is not set")
             resolved[key.removesuffix("_env")] = os.environ[value]
         elif key.endswith("_secret_file") and isinstance(value, str):
-            resolved[key.removesuffix("_secret_file")] = Path(value).read_text(encoding="utf-8").strip()
+            resolved[key.removesuffix("_secret_file")] = _secret(home / value, f"channels.{name}.{key}")
         else:
             resolved[key] = value
     return resolved
+
+
+def _secret(path: Path, setting: str) -> str:
+    """The text of a secret's file. Neither its path nor its bytes go into the error."""
+    text: str | None = None
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        text = None
+    if not text:
+        raise SettingsError(f"`{setting}` names a file that cannot be read, is empty or is not UTF-8 text")
+    return text
 
 
 def load(home: Path) -> Settings:
@@ -109,12 +141,24 @@ def load(home: Path) -> Settings:
     path = home / FILE_NAME
     if not path.is_file():
         raise SettingsError("there is no carelink home here", hint="run `carelink init`, or name one with --home")
+    return parse(path.read_bytes(), home)
+
+
+def parse(text: bytes, home: Path) -> Settings:
+    """Settings from the text of a settings file.
+
+    Raises:
+        SettingsError: it is not TOML, or a setting is unknown or malformed.
+    """
     problem = ""
     data: dict[str, Any] = {}
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        problem = type(error).__name__
+        data = tomllib.loads(text.decode("utf-8-sig"))
+    except tomllib.TOMLDecodeError as error:
+        # Where, but not what: the line could hold a secret that somebody put there after all.
+        problem = re.sub(r"^.*(\(at .*\))$", r"\1", str(error), flags=re.DOTALL)
+    except UnicodeDecodeError:
+        problem = "save it as UTF-8"
     if problem:
         raise SettingsError("the settings file is not TOML", hint=problem)
     if surplus := sorted(set(data) - _TOP):
@@ -122,40 +166,62 @@ def load(home: Path) -> Settings:
     main, paths = _table(data, "carelink", _MAIN), _table(data, "paths", _PATHS)
     plugins, routes = _table(data, "plugins", _PLUGINS), _table(data, "routes", {kind.value for kind in ChannelKind})
     channels = _table(data, "channels", None)
-    region = main.get("region", "CN")
-    if not isinstance(region, str) or len(region) != 2:  # noqa: PLR2004  ISO 3166-1 alpha-2
-        raise SettingsError("`carelink.region` is a two-letter country code")
-    lag = main.get("publish_lag", 100_000)
-    if not isinstance(lag, int) or lag < 1:
-        raise SettingsError("`carelink.publish_lag` is a positive number of entries")
     return Settings(
         home=home,
-        store=home / str(paths.get("store", "data/carelink.db")),
-        keys=home / str(paths.get("keys", "keys")),
-        log=home / str(paths.get("log", "log")),
-        outbox=home / str(paths.get("outbox", "outbox")),
-        region=region.upper(),
+        store=home / _text(paths, "paths", "store", "data/carelink.db"),
+        keys=home / _text(paths, "paths", "keys", "keys"),
+        log=home / _text(paths, "paths", "log", "log"),
+        outbox=home / _text(paths, "paths", "outbox", "outbox"),
+        region=check_region(_text(main, "carelink", "region", "CN")),
         packs=_texts(main.get("packs", []), "carelink.packs"),
-        routes={str(kind): str(name) for kind, name in routes.items()},
-        channels={name: _with_secrets(name, _table(channels, name, None)) for name in channels},
+        routes={kind: _text(routes, "routes", kind, "") for kind in routes},
+        channels={name: _with_secrets(name, _table(channels, name, None), home) for name in channels},
         plugin_allow=_texts(plugins.get("allow", []), "plugins.allow"),
         plugin_block=_texts(plugins.get("block", []), "plugins.block"),
-        permit_ttl=parse_duration(str(main.get("permit_ttl", "PT1H"))),
-        publish_lag=lag,
+        permit_ttl=_permit_ttl(_text(main, "carelink", "permit_ttl", "PT1H")),
+        publish_lag=_lag(main.get("publish_lag", 100_000)),
     )
+
+
+def check_region(text: str) -> str:
+    """The region in capitals.
+
+    Raises:
+        SettingsError: not a two-letter country code.
+    """
+    if re.fullmatch(r"[A-Za-z]{2}", text, re.ASCII) is None:
+        raise SettingsError("`carelink.region` is a two-letter country code", hint="for example CN")
+    return text.upper()
+
+
+def _permit_ttl(text: str) -> Micros:
+    length = Micros(0)
+    try:
+        length = parse_duration(text)
+    except CarelinkError:
+        length = Micros(0)
+    if not 0 < length <= _LONGEST_TTL:
+        raise SettingsError("`carelink.permit_ttl` is a duration above zero and up to a week", hint="for example PT1H")
+    return length
+
+
+def _lag(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise SettingsError("`carelink.publish_lag` is a positive number of entries")
+    return value
 
 
 def render_settings(*, region: str, keys: str, packs: tuple[str, ...]) -> str:
     """Text of a new settings file."""
-    listed = ", ".join(f'"{name}"' for name in packs)
+    listed = ", ".join(map(_quoted, packs))
     return f"""# carelink settings; see docs/reference/settings.md
 [carelink]
-region = "{region}"          # for phone numbers written without a country prefix
+region = {_quoted(region)}          # for phone numbers written without a country prefix
 packs = [{listed}]
 
 [paths]
 store = "data/carelink.db"
-keys = "{keys}"              # keep this folder, and its backups, apart from the data
+keys = {_quoted(keys)}              # keep this folder, and its backups, apart from the data
 log = "log"
 outbox = "outbox"
 
@@ -170,3 +236,8 @@ sms = "outbox-sms"
 # password_env = "CARELINK_SMTP_PASSWORD"
 # sender = "clinic@example.org"
 """
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string; JSON's escapes are among TOML's."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -18,11 +18,12 @@ from carelink.consent.sentences import sentence
 from carelink.consent.verdict import Decision
 from carelink.errors import CarelinkError
 from carelink.home import open_home
-from carelink.model.moment import Instant, to_datetime
+from carelink.model.moment import Instant, parse_instant, to_datetime
 
 __all__ = [
     "console",
     "error_console",
+    "instant",
     "is_chinese",
     "open_link",
     "print_reasons",
@@ -33,8 +34,20 @@ __all__ = [
     "table",
 ]
 
-console = Console(highlight=False, soft_wrap=True)
-error_console = Console(stderr=True, highlight=False, soft_wrap=True)
+_WIDE = 160
+"""Columns of a table where nobody looks: what reads a pipe wants lines, not a terminal's width."""
+
+
+class _Console(Console):
+    """rich's console, which leaves it to `carelink.cli.main` to end the process."""
+
+    def on_broken_pipe(self) -> None:
+        del self._buffer[:]
+        raise BrokenPipeError
+
+
+console = _Console(highlight=False, soft_wrap=True, emoji=False)
+error_console = _Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 def open_link(args: argparse.Namespace) -> CareLink:
@@ -52,6 +65,20 @@ def split(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def instant(text: str) -> Instant:
+    """An RFC 3339 instant, as an argument.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    problem = ""
+    try:
+        return parse_instant(text)
+    except CarelinkError as error:
+        problem = error.message
+    raise argparse.ArgumentTypeError(problem)
+
+
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table; cells are text, never markup."""
     from rich.text import Text
@@ -61,7 +88,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
         grid.add_column(column, overflow="fold")
     for row in rows:
         grid.add_row(*(Text(cell) for cell in row))
-    console.print(grid)
+    console.print(grid, width=console.width if console.is_terminal else max(console.width, _WIDE))
 
 
 def shown_instant(instant: Instant | None, zone: str = "") -> str:
@@ -81,8 +108,11 @@ def print_reasons(decision: Decision, *, chinese: bool, zone: str = "") -> None:
         console.print(f"  {verdict.effect.value:<7} {verdict.reason.value:<22} {verdict.rule:<28} {words}{until}")
 
 
-def progress(label: str, total: int | None) -> Progress:
-    """A progress bar on stderr; silent where stderr is no terminal."""
+def progress(label: str, total: int | Callable[[], int] | None) -> Progress:
+    """A progress bar on stderr; silent where stderr is no terminal, and then `total` is not even counted."""
+    seen = sys.stderr.isatty()
+    if callable(total):
+        total = total() if seen else None
     bar = Progress(
         TextColumn(label),
         BarColumn(),
@@ -90,7 +120,7 @@ def progress(label: str, total: int | None) -> Progress:
         TimeRemainingColumn(),
         console=error_console,
         transient=True,
-        disable=not sys.stderr.isatty(),
+        disable=not seen,
     )
     bar.add_task(label, total=total)
     return bar

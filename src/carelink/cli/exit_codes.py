@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from enum import IntEnum, unique
 
-__all__ = ["Exit"]
+from carelink.errors import CannotJudgeError, CarelinkError, DivergedError, InvalidInputError, TamperedError
+
+__all__ = ["Exit", "code_of"]
 
 
 @unique
@@ -18,3 +20,16 @@ class Exit(IntEnum):
     DIVERGED = 4
     CANNOT_JUDGE = 5
     REFUSED = 6
+
+
+def code_of(error: CarelinkError) -> Exit:
+    """The exit code of a command that an error ended."""
+    if isinstance(error, TamperedError):
+        return Exit.TAMPERED
+    if isinstance(error, DivergedError):
+        return Exit.DIVERGED
+    if isinstance(error, CannotJudgeError):
+        return Exit.CANNOT_JUDGE
+    if isinstance(error, InvalidInputError):
+        return Exit.USAGE
+    return Exit.COULD_NOT_RUN

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from carelink.cli.common import console
 from carelink.cli.exit_codes import Exit
 from carelink.errors import InvalidInputError
-from carelink.home import init
-from carelink.settings import passphrase
+from carelink.home import DEFAULT_HOME, init
+from carelink.settings import home_from_environment, passphrase
 
 __all__ = ["add", "run"]
 
@@ -17,42 +18,56 @@ __all__ = ["add", "run"]
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the parser."""
     parser = commands.add_parser("init", help="make a new home: store, keys, settings, log; mode sandbox")
-    parser.add_argument("--zone", help="the tenant's time zone, for example Asia/Shanghai (asked for if left out)")
+    parser.add_argument("--zone", help="the hospital's time zone, for example Asia/Shanghai (asked for if left out)")
     parser.add_argument("--region", default="CN", help="country of phone numbers written without a prefix")
-    parser.add_argument("--keys", default="keys", help="key folder; best on another disk, with backups of its own")
-    parser.add_argument("--pack", action="append", default=[], type=Path, help="a hospital's own pack (TOML)")
+    parser.add_argument("--keys", default="keys", metavar="DIR",
+                        help="key folder, relative to the home; best on another disk, with own backups")  # fmt: skip
+    parser.add_argument("--pack", action="append", default=[], type=Path, metavar="FILE",
+                        help="a hospital's own policy pack (TOML), beside the bundled ones")  # fmt: skip
     parser.add_argument("--actor", default="init", help="who does this")
     parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Make the home."""
+def _zone(args: argparse.Namespace) -> str:
+    """The zone given, or asked for where somebody is there to answer.
+
+    Raises:
+        InvalidInputError: none was given.
+    """
     zone = args.zone
-    if zone is None:
+    if zone is None and sys.stdin is not None and sys.stdin.isatty():
         try:
-            zone = input("Time zone of the hospital (for example Asia/Shanghai): ").strip()
+            zone = input("Time zone of the hospital (for example Asia/Shanghai): ")
         except EOFError:
             zone = ""
-    if not zone:
-        raise InvalidInputError("the tenant's time zone is needed", hint="pass --zone Asia/Shanghai")
-    home = Path(args.home or "carelink-data")
+    if not zone or not zone.strip():
+        raise InvalidInputError("the hospital's time zone is needed", hint="pass --zone Asia/Shanghai")
+    return str(zone.strip())
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make the home."""
+    home = Path(args.home) if args.home else home_from_environment() or Path(DEFAULT_HOME)
     with init(
         home,
-        zone=zone,
+        zone=_zone(args),
         region=args.region,
         keys=args.keys,
         packs=args.pack,
         actor=args.actor,
         passphrase=passphrase(),
     ) as link:
-        console.print(f"home         {home}")
-        console.print(f"mode         {link.mode().value}: nothing leaves this machine")
         policy = link.policy()
         packs = ", ".join(f"{pack.id} {pack.version}" for pack in policy.packs) if policy is not None else "none"
-        console.print(f"policy       {packs}")
-        console.print(f"log          {link.key.name}")
-        console.print(f"log key      {link.key.text}")
-        console.print(f"fingerprint  {link.key.fingerprint}")
+        for name, value in (
+            ("home", str(home)),
+            ("mode", f"{link.mode().value}: nothing leaves this machine"),
+            ("policy", packs),
+            ("log", link.key.name),
+            ("log key", link.key.text),
+            ("fingerprint", link.key.fingerprint),
+        ):
+            console.print(f"{name:<12} {value}", markup=False)
     console.print("Keep the log key elsewhere: verifying needs it, and a key found beside a log proves nothing.")
     console.print("Next: carelink patients import --csv FILE, carelink consent import --csv FILE")
     return Exit.OK

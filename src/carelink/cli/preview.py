@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import argparse
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Final
 
 from carelink.app import CareLink
-from carelink.cli.common import console, is_chinese, open_link, shown_instant, table
-from carelink.cli.exit_codes import Exit
-from carelink.cli.requests import add_selection, select
+from carelink.cli.common import console, is_chinese, open_link, progress, shown_instant, table
+from carelink.cli.exit_codes import Exit, code_of
+from carelink.cli.requests import Selection, add_selection, selection
+from carelink.cli.words import speaker
 from carelink.consent.reasons import ReasonCode
 from carelink.consent.sentences import sentence
 from carelink.engine.outcome import Forecast
+from carelink.errors import CarelinkError, ConflictError
+from carelink.model.moment import Instant
 from carelink.vocabulary import Effect
 
-__all__ = ["add", "print_forecasts", "run"]
+__all__ = ["ForecastTally", "add", "no_consent_hint", "print_errors", "print_forecasts", "run"]
+
+_HINTS: Final = {ConflictError.code: "the same patients were asked for with other content; --campaign NAME asks anew"}
+"""Hints in the words of the command line, where the library's own speak of keys."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -25,57 +33,105 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.set_defaults(run=run)
 
 
-def print_forecasts(forecasts: Sequence[Forecast], *, chinese: bool, zone: str) -> None:
-    """Effects, then reasons with how many requests each stands in and the earliest instant it would pass."""
-    effects = Counter(item.effect.value for item in forecasts)
-    table("Preview: nothing was reserved, recorded or sent", ("effect", "requests"),
-          [(effect.value, str(effects.get(effect.value, 0))) for effect in Effect])  # fmt: skip
-    reasons: Counter[ReasonCode] = Counter()
-    soonest: dict[ReasonCode, list[int]] = defaultdict(list)
-    for item in forecasts:
+class ForecastTally:
+    """Forecasts, counted as they come: a million of them take no more room than a few."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.effects: Counter[Effect] = Counter()
+        self.before = 0
+        self.errors: dict[str, tuple[int, CarelinkError]] = {}
+        self.reasons: Counter[ReasonCode] = Counter()
+        self.soonest: dict[ReasonCode, Instant] = {}
+        self.last: Forecast | None = None
+
+    def add(self, item: Forecast) -> None:
+        """Count one."""
+        self.total, self.last = self.total + 1, item
+        if item.error is not None:
+            self.errors[item.error.code] = (self.errors.get(item.error.code, (0, item.error))[0] + 1, item.error)
+            return
+        if item.handed_over_before:
+            self.before += 1
+            return
+        self.effects[item.effect] += 1
         if item.decision is None:
-            continue
+            return
+        for code in item.decision.codes:
+            self.reasons[code] += 1
         for verdict in item.decision.reasons:
-            if verdict.reason is not None:
-                reasons[verdict.reason] += 1
-                if verdict.earliest is not None:
-                    soonest[verdict.reason].append(verdict.earliest)
-    if reasons:
-        console.print()
-        table("Reasons (a request may have several)", ("reason", "requests", "would pass from", "meaning"),
-              [(code.value, str(count), shown_instant(min(soonest[code], default=None), zone),
-                sentence(code, "zh" if chinese else "en"))
-               for code, count in sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0].rank))])  # fmt: skip
-    errors = Counter(item.error.code for item in forecasts if item.error is not None)
-    for code, count in errors.items():
-        console.print(f"not decided: {count} x {code}", markup=False)
-    no_consent_hint(effects, reasons, len(forecasts))
+            if verdict.reason is not None and verdict.earliest is not None:
+                known = self.soonest.get(verdict.reason, verdict.earliest)
+                self.soonest[verdict.reason] = min(known, verdict.earliest)
+
+    def print(self, *, say: Callable[[str], str], lang: str, zone: str) -> None:
+        """Effects, then reasons with how many requests each stands in and the earliest instant it would pass."""
+        rows = [(say(effect.value), str(self.effects.get(effect, 0))) for effect in Effect]
+        if self.before:
+            rows.append((say("handed over before"), str(self.before)))
+        if self.errors:
+            rows.append((say("not decided"), str(sum(count for count, _ in self.errors.values()))))
+        table(say("Preview: nothing was reserved, recorded or sent"), (say("effect"), say("requests")), rows)
+        if self.reasons:
+            console.print()
+            ranked = sorted(self.reasons.items(), key=lambda pair: (-pair[1], pair[0].rank))
+            table(
+                say("Reasons (a request may have several)"),
+                (say("reason"), say("requests"), say("would pass from"), say("meaning")),
+                [
+                    (code.value, str(count), shown_instant(self.soonest.get(code), zone), sentence(code, lang))
+                    for code, count in ranked
+                ],
+            )
+        print_errors(self.errors)
+        if not self.total:
+            console.print(say("nothing matches this selection: no patient fits"), markup=False)
+        no_consent_hint(self.effects, self.reasons, say=say)
 
 
-def no_consent_hint(effects: Counter[str], reasons: Counter[ReasonCode], total: int) -> None:
+def print_errors(errors: dict[str, tuple[int, CarelinkError]]) -> None:
+    """Requests that were wrong in themselves, by kind of error, each with its hint."""
+    for code, (count, error) in sorted(errors.items()):
+        hint = f" ({_HINTS.get(code, error.hint)})" if code in _HINTS or error.hint else ""
+        console.print(f"not decided: {count} x {code}: {error.message}{hint}", markup=False)
+
+
+def no_consent_hint(effects: Counter[Effect], reasons: Counter[ReasonCode], *, say: Callable[[str], str] = str) -> None:
     """Where nothing could be permitted for want of consent, name the command that loads it."""
-    if total and not effects.get(Effect.PERMIT.value) and reasons.get(ReasonCode.NO_CONSENT):
-        console.print("\nNo consent is on record for these patients, so nothing can be sent.")
-        console.print("Load it with its evidence: carelink consent import --csv FILE (or: consent grant)")
+    if not effects.get(Effect.PERMIT) and reasons.get(ReasonCode.NO_CONSENT):
+        console.print()
+        console.print(say("No consent is on record for these patients, so nothing can be sent."), markup=False)
+        console.print(f"{say('Load it with its evidence')}: carelink consent import --csv FILE", markup=False)
 
 
-def forecast_requests(link: CareLink, args: argparse.Namespace) -> list[Forecast]:
-    """Forecast a selection, page by page."""
-    forecasts: list[Forecast] = []
-    batch = []
-    for request in select(link, args):
-        batch.append(request)
-        if len(batch) == link.parts.options.chunk:
-            forecasts.extend(link.preview_many(batch))
-            batch = []
-    return forecasts + (link.preview_many(batch) if batch else [])
+def print_forecasts(forecasts: Iterable[Forecast], *, chinese: bool, zone: str) -> None:
+    """The table of forecasts already made."""
+    tally = ForecastTally()
+    for item in forecasts:
+        tally.add(item)
+    lang = "zh" if chinese else "en"
+    tally.print(say=speaker(argparse.Namespace(lang=lang)), lang=lang, zone=zone)
+
+
+def _forecasts(link: CareLink, requests: Selection) -> Iterator[Sequence[Forecast]]:
+    source = iter(requests)
+    while batch := list(islice(source, link.parts.options.chunk)):
+        yield link.preview_many(batch)
 
 
 def run(args: argparse.Namespace) -> int:
     """Forecast and print."""
+    tally = ForecastTally()
     with open_link(args) as link:
-        forecasts = forecast_requests(link, args)
+        chosen = selection(link, args)
+        with progress("preview", chosen.count) as bar:
+            for forecasts in _forecasts(link, chosen):
+                for item in forecasts:
+                    tally.add(item)
+                bar.advance(bar.task_ids[0], len(forecasts))
         with link.wiring.store.reader() as reader:
             zone = reader.tenant().zone
-    print_forecasts(forecasts, chinese=is_chinese(args), zone=zone)
+    tally.print(say=speaker(args), lang="zh" if is_chinese(args) else "en", zone=zone)
+    if tally.total == 1 and tally.last is not None and tally.last.effect is not Effect.PERMIT:
+        return Exit.REFUSED if tally.last.error is None else code_of(tally.last.error)
     return Exit.OK

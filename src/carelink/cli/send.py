@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable
 from itertools import islice
-from pathlib import Path
 from typing import Final
 
 from carelink.app import CareLink
 from carelink.cli.common import console, error_console, is_chinese, open_link, print_reasons, progress, table
-from carelink.cli.exit_codes import Exit
-from carelink.cli.preview import no_consent_hint
-from carelink.cli.requests import add_selection, from_json, select
+from carelink.cli.exit_codes import Exit, code_of
+from carelink.cli.interrupt import Pause, interruptible
+from carelink.cli.jsonl import send_lines
+from carelink.cli.preview import no_consent_hint, print_errors
+from carelink.cli.requests import add_selection, selection
+from carelink.cli.words import speaker
 from carelink.consent.reasons import ReasonCode
 from carelink.engine.outcome import SendOutcome
 from carelink.engine.recovery import Recovered
-from carelink.errors import CarelinkError
-from carelink.model.moment import iso
+from carelink.errors import CarelinkError, InvalidInputError
+from carelink.model.moment import Micros
 from carelink.model.request import Request
 from carelink.system import wait
 from carelink.vocabulary import Effect
 
-__all__ = ["add", "outcome_json", "print_outcomes", "run", "send_all"]
+__all__ = ["OutcomeTally", "add", "print_outcomes", "run", "send_all"]
 
 _BATCH: Final = 1000
 _ROUNDS: Final = 3
@@ -36,30 +35,78 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the parser."""
     parser = commands.add_parser("send", help="decide and hand over; run it twice, nobody is contacted twice")
     add_selection(parser)
-    parser.add_argument("--jsonl", metavar="FILE", help="requests as JSON lines (- for standard input)")
+    parser.add_argument("--jsonl", metavar="FILE",
+                        help="requests as JSON lines (- for standard input) instead of the options above")  # fmt: skip
     parser.set_defaults(run=run)
 
 
-def outcome_json(outcome: SendOutcome) -> dict[str, object]:
-    """One result for the caller's program."""
-    result: dict[str, object] = {"request": outcome.ref, "effect": outcome.effect.value}
+class OutcomeTally:
+    """Outcomes, counted as they come: a million of them take no more room than a few."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.states: Counter[tuple[str, str]] = Counter()
+        self.effects: Counter[Effect] = Counter()
+        self.reasons: Counter[ReasonCode] = Counter()
+        self.example: dict[ReasonCode, str] = {}
+        self.errors: dict[str, tuple[int, CarelinkError]] = {}
+        self.last: SendOutcome | None = None
+
+    def add(self, outcome: SendOutcome) -> None:
+        """Count one."""
+        self.total, self.last = self.total + 1, outcome
+        self.states[_state(outcome)] += 1
+        if outcome.error is not None:
+            code = outcome.error.code
+            self.errors[code] = (self.errors.get(code, (0, outcome.error))[0] + 1, outcome.error)
+            return
+        self.effects[outcome.effect] += 1
+        for code in () if outcome.decision is None else outcome.decision.codes:
+            self.reasons[code] += 1
+            self.example.setdefault(code, outcome.ref)
+
+    def print(self, *, say: Callable[[str], str] = str) -> None:
+        """What became of the requests, every one in exactly one line of the first table."""
+        rows = [
+            (f"{say(state)}: {detail}" if detail else say(state), str(count))
+            for (state, detail), count in sorted(self.states.items())
+        ]
+        table(say("Sent"), (say("state"), say("requests")), rows)
+        if self.reasons:
+            console.print()
+            table(say("Reasons (a request may have several)"), (say("reason"), say("requests"), say("for example")),
+                  [(code.value, str(count), self.example[code]) for code, count in
+                   sorted(self.reasons.items(), key=lambda pair: (-pair[1], pair[0].rank))])  # fmt: skip
+            first = next(iter(self.example.values()))
+            console.print(f"{say('why one was refused')}: carelink why {first}", markup=False)
+        print_errors(self.errors)
+        if not self.total:
+            console.print(say("nothing matches this selection: no patient fits"), markup=False)
+        no_consent_hint(self.effects, self.reasons, say=say)
+
+
+def _state(outcome: SendOutcome) -> tuple[str, str]:
     if outcome.error is not None:
-        return {"request": outcome.ref, "error": outcome.error.code, "hint": outcome.error.hint}
-    if outcome.decision is not None:
-        result["reasons"] = [code.value for code in outcome.decision.codes]
-        if outcome.decision.earliest is not None:
-            result["earliest"] = iso(outcome.decision.earliest)
-    if outcome.receipt is not None and outcome.receipt.outcome is not None:
-        result["outcome"] = outcome.receipt.outcome.value
-        if outcome.receipt.code:
-            result["code"] = outcome.receipt.code
-    if outcome.receipt is not None and outcome.receipt.released:
-        result["released"] = outcome.receipt.released
-    if outcome.repeated:
-        result["repeated"] = True
+        return "error", outcome.error.code
     if outcome.in_flight:
-        result["in_flight"] = True
-    return result
+        return "in flight", ""
+    if outcome.repeated and outcome.receipt is not None:
+        return "sent before", ""
+    if outcome.receipt is not None and outcome.receipt.outcome is not None:
+        return "handed over", outcome.receipt.outcome.value
+    if outcome.receipt is not None and outcome.receipt.released:
+        return "released", outcome.receipt.released
+    if outcome.effect is Effect.PERMIT:
+        return "permit waiting", ""
+    return {Effect.DEFER: "deferred", Effect.REFUSE: "refused"}[outcome.effect], ""
+
+
+def print_outcomes(outcomes: Iterable[SendOutcome], *, say: Callable[[str], str] = str) -> None:
+    """The tables of outcomes already had."""
+    tally = OutcomeTally()
+    for outcome in outcomes:
+        tally.add(outcome)
+    tally.print(say=say)
 
 
 def _settle_leftovers(link: CareLink) -> Recovered:
@@ -69,104 +116,68 @@ def _settle_leftovers(link: CareLink) -> Recovered:
         if not found.in_flight or found.until is None:
             break
         error_console.print(f"{found.in_flight} hand-overs of another run are in flight; waiting for their lease")
-        now = link.parts.clock.now()
-        wait(type(link.parts.options.permit_ttl)(max(0, found.until - now)))
+        wait(Micros(max(0, found.until - link.parts.clock.now())))
         found = link.recover()
     return found
 
 
-def send_all(link: CareLink, requests: Iterable[Request], total: int | None = None) -> list[SendOutcome]:
-    """Send a stream of requests in batches, with a progress bar."""
-    outcomes: list[SendOutcome] = []
+def send_all(
+    link: CareLink,
+    requests: Iterable[Request],
+    tally: OutcomeTally,
+    pause: Pause,
+    total: Callable[[], int] | None = None,
+) -> None:
+    """Send a stream of requests in batches, with a progress bar, into a tally.
+
+    Raises:
+        KeyboardInterrupt: somebody asked to stop; what was claimed is settled, and counted.
+    """
     source = iter(requests)
     with progress("send", total) as bar:
         task = bar.task_ids[0]
+
+        def settled(outcome: SendOutcome) -> None:
+            tally.add(outcome)
+            bar.advance(task)
+            pause.check()
+
         while batch := list(islice(source, _BATCH)):
-            outcomes.extend(link.send_many(batch, progress=lambda _: bar.advance(task)))
-    return outcomes
+            pause.busy = True
+            link.send_many(batch, progress=settled)
+            pause.busy = False
+            pause.check()
 
 
-def print_outcomes(outcomes: Sequence[SendOutcome]) -> None:
-    """What became of the requests, every one in exactly one line of the table."""
-    states: Counter[str] = Counter(_state(outcome) for outcome in outcomes)
-    table("Sent", ("state", "requests"), [(name, str(count)) for name, count in sorted(states.items())])
-    reasons: Counter[ReasonCode] = Counter(
-        code for outcome in outcomes if outcome.decision is not None for code in outcome.decision.codes
-    )
-    if reasons:
-        console.print()
-        table("Reasons (a request may have several)", ("reason", "requests"),
-              [(code.value, str(count)) for code, count in
-               sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0].rank))])  # fmt: skip
-    effects = Counter(outcome.effect.value for outcome in outcomes)
-    no_consent_hint(effects, reasons, len(outcomes))
-
-
-def _state(outcome: SendOutcome) -> str:
-    if outcome.error is not None:
-        return f"error: {outcome.error.code}"
-    if outcome.in_flight:
-        return "in flight"
-    if outcome.repeated:
-        return "sent before"
-    if outcome.receipt is not None and outcome.receipt.outcome is not None:
-        return f"handed over: {outcome.receipt.outcome.value}"
-    if outcome.receipt is not None and outcome.receipt.released:
-        return f"released: {outcome.receipt.released}"
-    if outcome.effect is Effect.PERMIT:
-        return "permit waiting"
-    return {Effect.DEFER: "deferred", Effect.REFUSE: "refused"}[outcome.effect]
-
-
-def _lines(name: str) -> Iterator[str]:
-    with nullcontext(sys.stdin) if name == "-" else Path(name).open(encoding="utf-8") as file:
-        for line in file:
-            if line.strip():
-                yield line
-
-
-def _run_jsonl(link: CareLink, name: str) -> int:
-    """Each line stands alone: a bad one is answered on its own line, with its number, and the rest goes on."""
-    numbered = enumerate(_lines(name), 1)
-    single: SendOutcome | None = None
-    count = failed = 0
-    while batch := list(islice(numbered, _BATCH if name != "-" else 1)):
-        good: list[tuple[int, Request]] = []
-        answers: dict[int, dict[str, object]] = {}
-        for number, line in batch:
-            try:
-                good.append((number, from_json(link, line)))
-            except CarelinkError as error:
-                answers[number] = {"line": number, "error": error.code, "message": error.message, "hint": error.hint}
-                failed += 1
-        try:
-            outcomes = link.send_many([request for _, request in good])
-        except CarelinkError as error:
-            outcomes = []
-            for number, _request in good:
-                answers[number] = {"line": number, "error": error.code, "hint": error.hint}
-        for (number, _request), outcome in zip(good, outcomes, strict=False):
-            answers[number] = {"line": number, **outcome_json(outcome)}
-            single = outcome
-        count += len(batch)
-        for number in sorted(answers):
-            print(json.dumps(answers[number], ensure_ascii=False, sort_keys=True), flush=True)
-    if count == 1 and single is not None and single.effect is not Effect.PERMIT:
-        return Exit.REFUSED
-    return Exit.COULD_NOT_RUN if count and failed == count else Exit.OK
+def _send_selection(link: CareLink, args: argparse.Namespace, pause: Pause) -> int:
+    chosen, tally, say = selection(link, args), OutcomeTally(), speaker(args)
+    try:
+        send_all(link, chosen, tally, pause, chosen.count)
+    finally:
+        tally.print(say=say)
+    only = tally.last if tally.total == 1 else None
+    if only is None:
+        failed = sum(count for count, _ in tally.errors.values())
+        return Exit.COULD_NOT_RUN if failed and failed == tally.total else Exit.OK
+    if only.effect is Effect.PERMIT:
+        return Exit.OK
+    if only.error is not None:
+        return code_of(only.error)
+    if only.decision is not None:
+        print_reasons(only.decision, chinese=is_chinese(args))
+    return Exit.REFUSED
 
 
 def run(args: argparse.Namespace) -> int:
     """Send."""
-    with open_link(args) as link:
+    named = (args.purpose, args.template, args.channel, args.var, args.where, args.campaign, args.wait,
+             args.not_before, args.useless_after)  # fmt: skip
+    if args.jsonl is not None and any(named):
+        raise InvalidInputError("`--jsonl` takes the place of the options that select", hint="give one or the other")
+    if args.jsonl is None and not (args.purpose and args.template and args.channel):
+        raise InvalidInputError("name --purpose, --template and --channel", hint="or pass --jsonl FILE")
+    with open_link(args) as link, interruptible() as pause:
         _settle_leftovers(link)
         if args.jsonl is not None:
-            return _run_jsonl(link, args.jsonl)
-        requests = list(select(link, args))
-        outcomes = send_all(link, requests, len(requests))
-        print_outcomes(outcomes)
-        if len(outcomes) == 1 and outcomes[0].effect is not Effect.PERMIT:
-            if outcomes[0].decision is not None:
-                print_reasons(outcomes[0].decision, chinese=is_chinese(args))
-            return Exit.REFUSED
-    return Exit.OK
+            return send_lines(link, args.jsonl, pause)
+        return _send_selection(link, args, pause)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
 import attrs
 
 from carelink.errors import InvalidInputError
 from carelink.model.ids import PatientId, RelatedId, is_ref
-from carelink.model.moment import Instant
+from carelink.model.moment import Instant, from_datetime
 from carelink.vocabulary import DisclosureScope, Purpose, word
 
 __all__ = ["Request"]
@@ -32,6 +33,15 @@ def _copied(values: Mapping[str, str]) -> Mapping[str, str]:
     return dict(values)
 
 
+def _instant(moment: Instant | datetime | None) -> Instant | None:
+    return from_datetime(moment) if isinstance(moment, datetime) else moment
+
+
+def _plain(text: object) -> bool:
+    """Text that has an encoding: a lone surrogate has none, and would break where the text is hashed."""
+    return isinstance(text, str) and not any("\ud800" <= mark <= "\udfff" for mark in text)
+
+
 @attrs.frozen(kw_only=True, repr=False)
 class Request:
     """One message wanted.
@@ -50,7 +60,7 @@ class Request:
         automated: the patient was selected by a program.
         reply: it answers the patient's own message.
         wait: over a cap, DEFER instead of REFUSE.
-        not_before, useless_after: the window in which the message makes sense, half open.
+        not_before, useless_after: the window in which the message makes sense, half open; aware `datetime`s.
 
     Raises:
         InvalidInputError: a field is empty, too long or not in its vocabulary.
@@ -68,10 +78,12 @@ class Request:
     automated: bool = False
     reply: bool = False
     wait: bool = False
-    not_before: Instant | None = None
-    useless_after: Instant | None = None
+    not_before: Instant | None = attrs.field(default=None, converter=_instant)
+    useless_after: Instant | None = attrs.field(default=None, converter=_instant)
 
     def __attrs_post_init__(self) -> None:
+        if not all(map(_plain, (self.key, *self.variables, *self.variables.values()))):
+            raise InvalidInputError("a request key and the names and values of variables are text")
         if not self.key or len(self.key) > _MAX_KEY:
             raise InvalidInputError(f"a request key has 1 to {_MAX_KEY} characters")
         if not is_ref(self.patient):
