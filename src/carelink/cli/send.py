@@ -9,7 +9,16 @@ from itertools import islice
 from typing import Final
 
 from carelink.app import CareLink
-from carelink.cli.common import console, error_console, is_chinese, open_link, print_reasons, progress, table
+from carelink.cli.common import (
+    console,
+    error_console,
+    is_chinese,
+    open_link,
+    print_reasons,
+    progress,
+    shown_instant,
+    table,
+)
 from carelink.cli.exit_codes import Exit, code_of
 from carelink.cli.interrupt import Pause, interruptible
 from carelink.cli.jsonl import send_lines
@@ -20,7 +29,7 @@ from carelink.consent.reasons import ReasonCode
 from carelink.engine.outcome import SendOutcome
 from carelink.engine.recovery import Recovered
 from carelink.errors import CarelinkError, InvalidInputError
-from carelink.model.moment import Micros
+from carelink.model.moment import Instant, Micros
 from carelink.model.request import Request
 from carelink.system import wait
 from carelink.vocabulary import Effect
@@ -48,6 +57,7 @@ class OutcomeTally:
         self.states: Counter[tuple[str, str]] = Counter()
         self.effects: Counter[Effect] = Counter()
         self.reasons: Counter[ReasonCode] = Counter()
+        self.soonest: dict[ReasonCode, Instant] = {}
         self.example: dict[ReasonCode, str] = {}
         self.errors: dict[str, tuple[int, CarelinkError]] = {}
         self.last: SendOutcome | None = None
@@ -64,8 +74,12 @@ class OutcomeTally:
         for code in () if outcome.decision is None else outcome.decision.codes:
             self.reasons[code] += 1
             self.example.setdefault(code, outcome.ref)
+        for verdict in outcome.reasons:
+            if verdict.reason is not None and verdict.earliest is not None:
+                known = self.soonest.get(verdict.reason, verdict.earliest)
+                self.soonest[verdict.reason] = min(known, verdict.earliest)
 
-    def print(self, *, say: Callable[[str], str] = str) -> None:
+    def print(self, *, say: Callable[[str], str] = str, zone: str = "") -> None:
         """What became of the requests, every one in exactly one line of the first table."""
         rows = [
             (f"{say(state)}: {detail}" if detail else say(state), str(count))
@@ -74,9 +88,9 @@ class OutcomeTally:
         table(say("Sent"), (say("state"), say("requests")), rows)
         if self.reasons:
             console.print()
-            table(say("Reasons (a request may have several)"), (say("reason"), say("requests"), say("for example")),
-                  [(code.value, str(count), self.example[code]) for code, count in
-                   sorted(self.reasons.items(), key=lambda pair: (-pair[1], pair[0].rank))])  # fmt: skip
+            table(say("Reasons (a request may have several)"), (say("reason"), say("requests"), say("would pass from"), say("for example")),
+                  [(code.value, str(count), shown_instant(self.soonest.get(code), zone), self.example[code])
+                   for code, count in sorted(self.reasons.items(), key=lambda pair: (-pair[1], pair[0].rank))])  # fmt: skip
             first = next(iter(self.example.values()))
             console.print(f"{say('why one was refused')}: carelink why {first}", markup=False)
         print_errors(self.errors)
@@ -101,12 +115,12 @@ def _state(outcome: SendOutcome) -> tuple[str, str]:
     return {Effect.DEFER: "deferred", Effect.REFUSE: "refused"}[outcome.effect], ""
 
 
-def print_outcomes(outcomes: Iterable[SendOutcome], *, say: Callable[[str], str] = str) -> None:
+def print_outcomes(outcomes: Iterable[SendOutcome], *, say: Callable[[str], str] = str, zone: str = "") -> None:
     """The tables of outcomes already had."""
     tally = OutcomeTally()
     for outcome in outcomes:
         tally.add(outcome)
-    tally.print(say=say)
+    tally.print(say=say, zone=zone)
 
 
 def _settle_leftovers(link: CareLink) -> Recovered:
@@ -150,11 +164,13 @@ def send_all(
 
 
 def _send_selection(link: CareLink, args: argparse.Namespace, pause: Pause) -> int:
-    chosen, tally, say = selection(link, args), OutcomeTally(), speaker(args)
+    chosen, tally = selection(link, args), OutcomeTally()
+    with link.wiring.store.reader() as reader:
+        zone = reader.tenant().zone
     try:
         send_all(link, chosen, tally, pause, chosen.count)
     finally:
-        tally.print(say=say)
+        tally.print(say=speaker(args), zone=zone)
     only = tally.last if tally.total == 1 else None
     if only is None:
         failed = sum(count for count, _ in tally.errors.values())
@@ -164,7 +180,7 @@ def _send_selection(link: CareLink, args: argparse.Namespace, pause: Pause) -> i
     if only.error is not None:
         return code_of(only.error)
     if only.decision is not None:
-        print_reasons(only.decision, chinese=is_chinese(args))
+        print_reasons(only.decision, chinese=is_chinese(args), zone=zone)
     return Exit.REFUSED
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from carelink.model.moment import parse_instant
 from carelink.testing.fakes import FakeClock
 
 MORNING = "2026-01-15T10:00:00+08:00"
-BODY = "Dear {patient_name}, your recheck is due on {day}. Reply STOP to end these reminders.\n"
+BODY = "Dear {patient_name}, your recheck is due on {day}. Reply STOP to end these reminders."
 SEND = ("--purpose", "care.appointment", "--template", "recheck", "--channel", "email", "--var", "day=Monday")
 
 
@@ -35,54 +35,48 @@ class Ran:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
-Run = Callable[..., Ran]
+class Desk:
+    """A folder of its own, a clock, and commands run in it."""
 
+    SEND = SEND
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
-    """The clock of every home that is opened; nothing waits on a real one."""
-    made = FakeClock(parse_instant(MORNING))
-    monkeypatch.setattr("carelink.home.SystemClock", lambda: made)
-    monkeypatch.setattr("carelink.cli.send.wait", made.advance)
-    return made
+    def __init__(
+        self, folder: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.folder, self.clock = folder, clock
+        self.home = folder / "carelink-data"
+        self._monkeypatch, self._capsys = monkeypatch, capsys
 
-
-@pytest.fixture
-def run(
-    clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
-    """Run a command in an empty folder; `stdin` is bytes."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("CARELINK_HOME", raising=False)
-    monkeypatch.delenv("CARELINK_PASSPHRASE", raising=False)
-
-    def ran(*arguments: str, stdin: bytes = b"") -> Ran:
-        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
-        capsys.readouterr()
+    def run(self, *arguments: str, stdin: bytes = b"") -> Ran:
+        """Run a command."""
+        self._monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8"))
+        self._capsys.readouterr()
         code = main(arguments)
-        seen = capsys.readouterr()
+        seen = self._capsys.readouterr()
         assert "Traceback" not in seen.err
         return Ran(code, seen.out, seen.err)
 
-    return ran
+    def people(self, count: int, *, consent: bool = True, first: int = 1) -> list[str]:
+        """Register so many patients; their ids."""
+        with carelink.open(self.home) as link:
+            return [person(link, number, consent=consent) for number in range(first, first + count)]
 
+    def letters(self) -> list[Path]:
+        """What lies in the outbox."""
+        return sorted((self.home / "outbox" / "email").glob("*.eml"))
 
-@pytest.fixture
-def home(run: Run, tmp_path: Path) -> Path:
-    """A home in ./carelink-data with a reviewed template, and nobody in it."""
-    assert run("init", "--zone", "Asia/Shanghai").code == 0
-    (tmp_path / "recheck.txt").write_text(BODY, encoding="utf-8")
-    added = run("content", "add", "recheck", "--body", "recheck.txt", "--subject", "Recheck",
-                "--purposes", "care.appointment", "--channels", "email", "--actor", "author")  # fmt: skip
-    assert added.code == 0
-    assert run("content", "approve", "recheck", "--actor", "Dr Chen").code == 0
-    return tmp_path / "carelink-data"
+    @staticmethod
+    def request(key: str, number: int, **more: object) -> str:
+        """A JSON line."""
+        return json.dumps(
+            {"key": key, "identifier": f"MRN-{number}", "purpose": "care.appointment", "channel": "email",
+             "template": "recheck", "variables": {"day": "Monday"}, **more}
+        )  # fmt: skip
 
-
-def people(home: Path, count: int, *, consent: bool = True, first: int = 1) -> list[str]:
-    """Register so many patients; their ids."""
-    with carelink.open(home) as link:
-        return [person(link, number, consent=consent) for number in range(first, first + count)]
+    def size(self) -> int:
+        """Entries in the log."""
+        with carelink.open(self.home) as link, link.wiring.store.reader() as reader:
+            return reader.head().size
 
 
 def person(link: CareLink, number: int, *, consent: bool = True) -> str:
@@ -98,14 +92,37 @@ def person(link: CareLink, number: int, *, consent: bool = True) -> str:
     return patient
 
 
-def letters(home: Path) -> list[Path]:
-    """What lies in the outbox."""
-    return sorted((home / "outbox" / "email").glob("*.eml"))
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    """The clock of every home that is opened; nothing waits on a real one."""
+    made = FakeClock(parse_instant(MORNING))
+    monkeypatch.setattr("carelink.home.SystemClock", lambda: made)
+    monkeypatch.setattr("carelink.cli.send.wait", made.advance)
+    return made
 
 
-def request(key: str, number: int, **more: object) -> str:
-    """A JSON line."""
-    return json.dumps(
-        {"key": key, "identifier": f"MRN-{number}", "purpose": "care.appointment", "channel": "email",
-         "template": "recheck", "variables": {"day": "Monday"}, **more}
-    )  # fmt: skip
+@pytest.fixture
+def bare(clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
+    """An empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("CARELINK_HOME", raising=False)
+    monkeypatch.delenv("CARELINK_PASSPHRASE", raising=False)
+    return Desk(tmp_path, clock, monkeypatch, capsys)
+
+
+@pytest.fixture(scope="session")
+def made_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a reviewed template and nobody in it; made once, copied for each test."""
+    place = tmp_path_factory.mktemp("made") / "home"
+    with carelink.init(place, zone="Asia/Shanghai", clock=FakeClock(parse_instant(MORNING))) as link:
+        link.template("recheck", BODY, subject="Recheck", purposes=["care.appointment"], channels=["email"])
+        link.approve("recheck", actor="Dr Chen")
+        link.publish()
+    return place
+
+
+@pytest.fixture
+def desk(bare: Desk, made_home: Path) -> Desk:
+    """A home in ./carelink-data with a reviewed template."""
+    shutil.copytree(made_home, bare.home)
+    return bare
