@@ -88,9 +88,15 @@ class OutcomeTally:
         table(say("Sent"), (say("state"), say("requests")), rows)
         if self.reasons:
             console.print()
-            table(say("Reasons (a request may have several)"), (say("reason"), say("requests"), say("would pass from"), say("for example")),
-                  [(code.value, str(count), shown_instant(self.soonest.get(code), zone), self.example[code])
-                   for code, count in sorted(self.reasons.items(), key=lambda pair: (-pair[1], pair[0].rank))])  # fmt: skip
+            ranked = sorted(self.reasons.items(), key=lambda pair: (-pair[1], pair[0].rank))
+            table(
+                say("Reasons (a request may have several)"),
+                (say("reason"), say("requests"), say("would pass from"), say("for example")),
+                [
+                    (code.value, str(count), shown_instant(self.soonest.get(code), zone), self.example[code])
+                    for code, count in ranked
+                ],
+            )
             first = next(iter(self.example.values()))
             console.print(f"{say('why one was refused')}: carelink why {first}", markup=False)
         print_errors(self.errors)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import sys
 from pathlib import Path
@@ -115,7 +114,7 @@ def test_the_home_may_be_named_before_or_after_the_command_or_by_the_environment
     assert bare.run("init", "--zone", "Asia/Shanghai", "--home=b").code == 0
     monkeypatch.setenv("CARELINK_HOME", "c")
     assert bare.run("init", "--zone", "Asia/Shanghai").code == 0
-    assert sorted(os.listdir()) == ["a", "b", "c"]
+    assert sorted(path.name for path in bare.folder.iterdir()) == ["a", "b", "c"]
     assert bare.run("mode", "--home", "a").out == "sandbox\n"
 
 

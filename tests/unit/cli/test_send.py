@@ -9,6 +9,7 @@ import signal
 import pytest
 
 import carelink
+from carelink.channels.outbox import OutboxChannel
 from carelink.cli.interrupt import interruptible
 from carelink.model.moment import HOUR, SECOND
 from carelink.vocabulary import Mode
@@ -137,8 +138,6 @@ def test_an_interrupted_send_leaves_nothing_unknown_and_the_next_run_finishes(
 ) -> None:
     desk.people(6)
     monkeypatch.setattr("carelink.cli.send._BATCH", 2)
-    from carelink.channels.outbox import OutboxChannel
-
     whole, count = OutboxChannel.send, 0
 
     def send(self, prepared):
