@@ -1,10 +1,11 @@
-"""`carelink inbound FILE|-`: receipts and replies. JSON lines, or a mail file of a channel that reads those."""
+"""`carelink inbound FILE|FOLDER|-`: receipts and replies. JSON lines, one mail, or a folder of mails."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from carelink.app import CareLink
@@ -16,7 +17,7 @@ from carelink.ports.channel import ChannelEvent
 from carelink.vault.personal import Personal
 from carelink.vocabulary import DeliveryEvent, word
 
-__all__ = ["add", "event_from_json", "run"]
+__all__ = ["add", "event_from_json", "mails_in", "run"]
 
 _FIELDS = {"event", "key", "provider_id", "event_id", "address", "text", "at", "channel"}
 
@@ -25,9 +26,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the parser."""
     parser = commands.add_parser("inbound", help="take in delivery reports and replies (STOP, 退订)")
     parser.add_argument(
-        "file", help="JSON lines {event, channel, address, text, key, ...}, or a mail; - for standard input"
+        "file",
+        help="JSON lines {event, channel, address, text, key, ...}; a mail (--mail); a Maildir or a folder of .eml "
+        "files; - for standard input",
     )
-    parser.add_argument("--channel", default="sms", help="channel of lines that name none")
+    parser.add_argument("--channel", help="channel of lines that name none (sms), or of the mails (email)")
     parser.add_argument("--mail", action="store_true", help="the file is one mail: a bounce, a complaint or a reply")
     parser.set_defaults(run=run)
 
@@ -59,43 +62,94 @@ def event_from_json(line: str) -> tuple[str | None, ChannelEvent]:
     return data.get("channel"), event
 
 
-def _mail_events(link: CareLink, channel: str, data: bytes) -> Iterator[tuple[str, ChannelEvent]]:
-    name = link.parts.route(channel)
-    found = link.channels[name]
+def mails_in(folder: Path) -> Iterator[Path]:
+    """The mails of a folder, in the order of their names: those not yet seen of a Maildir, else every `.eml`."""
+    if (folder / "new").is_dir() and (folder / "cur").is_dir():
+        unseen = [path for path in (folder / "cur").iterdir() if "S" not in path.name.partition(":2,")[2]]
+        yield from sorted([*(folder / "new").iterdir(), *unseen], key=lambda path: path.name)
+    else:
+        yield from sorted(folder.glob("*.eml"))
+
+
+def _mark_seen(path: Path) -> None:
+    """Into `cur`, with flag S, as whoever reads a Maildir does; a mail of another folder stays as it is."""
+    if path.parent.name in ("new", "cur") and (path.parent.parent / "tmp").is_dir():
+        name, _, flags = path.name.partition(":2,")
+        path.rename(path.parent.parent / "cur" / f"{name}:2,{''.join(sorted({*flags, 'S'}))}")
+
+
+def _take(link: CareLink, channel: str, events: Sequence[ChannelEvent]) -> None:
+    for result in link.inbound(channel, events):
+        extra = f"  released {len(result.released)}, in flight {len(result.in_flight)}" if result.suppressions else ""
+        console.print(f"{channel:<14} {result.event.value:<12} {', '.join(result.actions)}{extra}", markup=False)
+
+
+def _reader_of_mails(link: CareLink, channel: str | None) -> tuple[str, Any]:
+    name = link.parts.route(channel or "email")
+    found: Any = link.channels[name]
     if not found.capabilities.callbacks:
         raise InvalidInputError(f"channel `{name}` does not read mails", hint="name one that does with --channel")
-    for event in found.parse_callback({"content-type": "message/rfc822"}, data):  # type: ignore[attr-defined]
-        yield name, event
+    return name, found
+
+
+def _mail(link: CareLink, channel: str | None, data: bytes) -> None:
+    name, reader = _reader_of_mails(link, channel)
+    events = reader.parse_callback({"content-type": "message/rfc822"}, data)
+    if not events:
+        console.print(f"{name:<14} {'-':<12} about no message of ours, or written by a machine", markup=False)
+    _take(link, name, events)
+
+
+def _folder(link: CareLink, channel: str | None, folder: Path) -> tuple[int, int]:
+    """How many mails could be read, and how many not. One that could not stays where it is."""
+    read = bad = 0
+    for number, path in enumerate(list(mails_in(folder)), 1):
+        problem = ""
+        try:
+            _mail(link, channel, path.read_bytes())
+        except InvalidInputError as error:
+            problem = str(error)
+        except OSError as error:
+            problem = error.strerror or type(error).__name__
+        if problem:
+            bad += 1
+            console.print(f"mail {number} `{path.name}`: {problem}", markup=False)
+            continue
+        read += 1
+        _mark_seen(path)
+    console.print(f"{read} mails read, {bad} could not be", markup=False)
+    return read, bad
+
+
+def _lines(link: CareLink, channel: str, data: bytes) -> tuple[int, int]:
+    """How many lines were events, and how many were not."""
+    bad = 0
+    events: list[tuple[str, ChannelEvent]] = []
+    for number, line in enumerate(data.decode("utf-8", errors="replace").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            named, event = event_from_json(line)
+            events.append((link.parts.route(named or channel), event))
+        except CarelinkError as error:
+            bad += 1
+            console.print(f"line {number}: {error}", markup=False)
+    for name in dict.fromkeys(name for name, _ in events):
+        _take(link, name, [event for found, event in events if found == name])
+    return len(events), bad
 
 
 def run(args: argparse.Namespace) -> int:
     """Take in, and say what was done."""
-    data = read_input(args.file)
-    bad = 0
+    folder = Path(args.file)
     with open_link(args) as link:
-        events: list[tuple[str, ChannelEvent]] = []
-        if args.mail:
-            events = list(_mail_events(link, args.channel, data))
+        if args.file != "-" and folder.is_dir():
+            _reader_of_mails(link, args.channel)
+            good, bad = _folder(link, args.channel, folder)
+        elif args.mail:
+            _mail(link, args.channel, read_input(args.file))
+            good, bad = 1, 0
         else:
-            for number, line in enumerate(data.decode("utf-8", errors="replace").splitlines(), 1):
-                if not line.strip():
-                    continue
-                try:
-                    channel, event = event_from_json(line)
-                    events.append((channel or args.channel, event))
-                except CarelinkError as error:
-                    bad += 1
-                    console.print(f"line {number}: {error}", markup=False)
-        for channel in dict.fromkeys(name for name, _ in events):
-            results = link.inbound(channel, [event for name, event in events if name == channel])
-            for result in results:
-                extra = (
-                    f"  released {len(result.released)}, in flight {len(result.in_flight)}"
-                    if result.suppressions
-                    else ""
-                )
-                console.print(
-                    f"{channel:<14} {result.event.value:<12} {', '.join(result.actions)}{extra}", markup=False
-                )
+            good, bad = _lines(link, args.channel or "sms", read_input(args.file))
         link.publish()
-    return Exit.COULD_NOT_RUN if bad and not events else Exit.OK
+    return Exit.COULD_NOT_RUN if bad and not good else Exit.OK

@@ -23,7 +23,29 @@ class Overlay(dict):
     pass
 
 
-TABLES = ["tenant", "patients", "related", "contacts", "refs", "grants", "stops", "templates", "reservations", "sealed", "index", "allow", "packs", "stopped", "gates", "entries", "req", "published", "frontier", "events", "parked"]
+TABLES = [
+    "tenant",
+    "patients",
+    "related",
+    "contacts",
+    "refs",
+    "grants",
+    "stops",
+    "templates",
+    "reservations",
+    "sealed",
+    "index",
+    "allow",
+    "packs",
+    "stopped",
+    "gates",
+    "entries",
+    "req",
+    "published",
+    "frontier",
+    "events",
+    "parked",
+]
 
 
 class MemoryStore:

@@ -51,12 +51,14 @@ def mailbox_of(text: str) -> Mailbox | None:
     lead to different domains are refused: a message must not reach somebody else's domain.
     """
     local, at, name = text.rpartition("@")
-    if not at or not local or len(local.encode()) > _MAX_LOCAL or not name or _DEVIATIONS & set(name):
+    if not at or not local or not name or not one_line(text) or _DEVIATIONS & set(name):
+        return None
+    if len(local.encode()) > _MAX_LOCAL:
         return None
     if local.isascii():
         if _ATOM.fullmatch(local) is None:
             return None
-    elif not one_line(local) or set(local) & set(' "(),:;<>@[\\]') or ".." in f".{local}.":
+    elif set(local) & set(' "(),:;<>@[\\]') or ".." in f".{local}.":
         return None
     domain: str | None = None
     try:

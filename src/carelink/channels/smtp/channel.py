@@ -14,12 +14,21 @@ from typing import Any, Final
 
 from carelink.channels.smtp.addresses import Mailbox, mailbox_of
 from carelink.channels.smtp.compose import compose
+from carelink.channels.smtp.incoming import read_mail
 from carelink.channels.smtp.link import Link, LinkError
 from carelink.channels.smtp.options import read_options
 from carelink.channels.smtp.replies import Reply, Stage, judge
-from carelink.errors import ConfigurationError
+from carelink.errors import ConfigurationError, InvalidInputError
 from carelink.model.moment import Instant, Micros
-from carelink.ports.channel import Capabilities, ChannelInfo, Health, OutboundMessage, Prepared, SendResult
+from carelink.ports.channel import (
+    Capabilities,
+    ChannelEvent,
+    ChannelInfo,
+    Health,
+    OutboundMessage,
+    Prepared,
+    SendResult,
+)
 from carelink.ports.system import Clock
 from carelink.vault.personal import Personal
 from carelink.vocabulary import AddressKind, ChannelKind, Outcome
@@ -27,9 +36,11 @@ from carelink.vocabulary import AddressKind, ChannelKind, Outcome
 __all__ = ["SmtpChannel"]
 
 _INFO: Final = ChannelInfo(name="smtp", kind=ChannelKind.EMAIL, address_kind=AddressKind.EMAIL, version="1")
-_CAPABILITIES: Final = Capabilities(health=True, needs_subject=True, latency=Micros(200_000))
+_CAPABILITIES: Final = Capabilities(callbacks=True, health=True, needs_subject=True, latency=Micros(200_000))
 _GO_AHEAD: Final = 354
 _CLOSING: Final = 421
+_SPOILED: Final = frozenset((Outcome.UNKNOWN, Outcome.NOT_SENT, Outcome.ACCOUNT))
+"""After these nothing more is said over the same connection."""
 _DOTS: Final = re.compile(rb"(?m)^\.")
 _HINTS: Final = {
     "auth_not_offered": "the server takes no password here; check `port`, or leave `username` out",
@@ -82,13 +93,27 @@ class SmtpChannel:
                     self._drop()
         return result
 
+    def parse_callback(self, headers: Mapping[str, str], body: bytes) -> tuple[ChannelEvent, ...]:
+        """The events of one mail: a bounce, a complaint, a reply. `headers` says that it is one.
+
+        Raises:
+            InvalidInputError: it is not a mail.
+        """
+        kind = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
+        if kind.partition(";")[0].strip().lower() != "message/rfc822":
+            raise InvalidInputError("only mails are read here", hint="content-type message/rfc822")
+        return read_mail(body, self._options)
+
     def health(self) -> Health:
         """Whether the server can be reached, trusted and logged in to. Names no sender and no recipient."""
-        link, trouble = self._new_link(), None
+        link = self._new_link()
+        trouble: LinkError | None = None
         link.wait_at_most(self._options.timeout)
         try:
             link.open()
-            link.ask(Stage.RSET, "NOOP")
+            reply = link.ask(Stage.NOOP, "NOOP")
+            if not reply.positive:
+                trouble = LinkError(Stage.NOOP, reply)
         except LinkError as error:
             trouble = error
         link.leave()
@@ -174,7 +199,7 @@ class SmtpChannel:
             reply = link.ask(Stage.RCPT, _rcpt_to(link, recipient))
         if reply.positive:
             reply = link.ask(Stage.DATA, "DATA")
-        if reply.code != _GO_AHEAD:
+        if link.stage is not Stage.DATA or reply.code != _GO_AHEAD:
             return self._end(link, reply)
         if self._clock.now() >= prepared.expires:
             # There is no way back from 354 but to hang up: the server must forget it all (RFC 5321 4.1.1.10).
@@ -195,7 +220,7 @@ class SmtpChannel:
 
     def _end(self, link: Link, reply: Reply) -> SendResult:
         result = judge(link.stage, reply)
-        if reply.code == _CLOSING or result.outcome in (Outcome.UNKNOWN, Outcome.ACCOUNT):
+        if reply.code == _CLOSING or result.outcome in _SPOILED:
             self._drop()
         return result
 

@@ -25,6 +25,7 @@ KEY: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _PLAIN: Final = re.compile(r"[\x20-\x7e]*", re.ASCII)
 _PHRASE: Final = re.compile(r"[A-Za-z0-9 !#$%&'*+/=?^_`{|}~-]*", re.ASCII)
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", re.ASCII)
+_HALF: Final = re.compile(r"[\ud800-\udfff]")
 _URL: Final = re.compile(r"https://[!-;=?-~]{1,900}", re.ASCII)
 _SHORT: Final = 64
 _LINE: Final = 78
@@ -67,7 +68,9 @@ def _from(options: SmtpOptions) -> str:
 
 def _body(text: str) -> tuple[str, bytes]:
     """Transfer encoding and encoded bytes, all seven-bit, so that no server has to convert (and break a signature)."""
-    unix = re.sub(r"\r\n", "\n", text)
+    if _HALF.search(text) is not None:
+        raise InvalidInputError("the text holds half a character")
+    unix = text.replace("\r\n", "\n")
     if not unix.endswith("\n"):
         unix += "\n"
     data = unix.encode()

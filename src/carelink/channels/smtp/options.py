@@ -37,6 +37,8 @@ _HOST: Final = re.compile(r"[A-Za-z0-9._:-]{1,253}", re.ASCII)
 _HELO: Final = re.compile(r"[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,50}\]", re.ASCII)
 _MAX_PORT: Final = 65535
 _MAX_TIMEOUT: Final = 600
+_MAX_TAGGED: Final = 31
+"""A local part has 64 octets (RFC 5321 4.5.3.1.1); the delimiter and the key take 33."""
 
 
 @unique
@@ -131,9 +133,10 @@ def read_options(table: Mapping[str, Any]) -> SmtpOptions:
     host, helo = _text(table, "host"), _text(table, "helo")
     if _HOST.fullmatch(host) is None:
         raise _fail("`host` is missing, or is not a host name")
-    if table.get("tls", "starttls") not in {kind.value for kind in Tls}:
+    chosen = _text(table, "tls") or Tls.STARTTLS.value
+    if chosen not in {kind.value for kind in Tls}:
         raise _fail("`tls` is `starttls`, `implicit` or `none`")
-    tls = Tls(table.get("tls", "starttls"))
+    tls = Tls(chosen)
     if tls is Tls.NONE and not _loopback(host):
         raise _fail('`tls = "none"` is for a server on this machine', "use `starttls` or `implicit`")
     port = table.get("port", 465 if tls is Tls.IMPLICIT else 587)
@@ -148,6 +151,9 @@ def read_options(table: Mapping[str, Any]) -> SmtpOptions:
     sender = _mailbox(table, "sender")
     if sender is None:
         raise _fail("`sender` is missing")
+    bounces = _mailbox(table, "bounces") or sender
+    if verp and len(bounces.local) > _MAX_TAGGED:
+        raise _fail(f"with `verp` the name in `bounces` has up to {_MAX_TAGGED} characters")
     if helo and _HELO.fullmatch(helo) is None:
         raise _fail("`helo` is not a host name")
     ca_file = _text(table, "ca_file")
@@ -164,7 +170,7 @@ def read_options(table: Mapping[str, Any]) -> SmtpOptions:
         sender=sender,
         sender_name=_text(table, "sender_name"),
         reply_to=_mailbox(table, "reply_to"),
-        bounces=_mailbox(table, "bounces") or sender,
+        bounces=bounces,
         verp=verp,
         helo=helo or sender.domain,
         timeout=Micros(timeout * SECOND),

@@ -38,6 +38,7 @@ class Stage(StrEnum):
     TLS = "tls"
     STARTTLS = "starttls"
     AUTH = "auth"
+    NOOP = "noop"
     RSET = "rset"
     MAIL = "mail"
     RCPT = "rcpt"
@@ -46,7 +47,7 @@ class Stage(StrEnum):
 
 
 _HELLO: Final = frozenset((Stage.CONNECT, Stage.BANNER, Stage.EHLO, Stage.AUTH))
-_TRANSPORT: Final = frozenset((Stage.TLS, Stage.STARTTLS, Stage.RSET))
+_TRANSPORT: Final = frozenset((Stage.TLS, Stage.STARTTLS, Stage.NOOP, Stage.RSET))
 _RECIPIENT: Final = frozenset((Stage.RCPT, Stage.DATA, Stage.DOT))
 
 
