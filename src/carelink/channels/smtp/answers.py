@@ -84,7 +84,7 @@ def _word(part: str | bytes, charset: str | None) -> str:
 
 
 def header_text(mail: Message, name: str) -> str:
-    """A header's text, its encoded words decoded; raw UTF-8 or GB18030 is read too. What cannot be decoded, as it is."""
+    """A header's text, its encoded words decoded; raw UTF-8 and GB18030 are read too."""
     raw = next((str(value) for found, value in mail.raw_items() if found.lower() == name), "")
     text = raw if raw.isascii() else _decoded(raw.encode("utf-8", "surrogateescape"), "utf-8")
     try:
