@@ -475,6 +475,7 @@ class CareLink:
         try:
             self.notary.tick()
         finally:
+            self._wiring.registry.close()
             self._wiring.store.close()
             self._wiring.keys.close()
 

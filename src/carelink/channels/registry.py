@@ -4,6 +4,7 @@ must not run with less, or other, than it believes.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -77,6 +78,14 @@ class Registry:
         ]
         text = json.dumps(form, separators=(",", ":"))
         return Manifest(digest=hashlib.sha256(text.encode()).hexdigest(), plugins=self.plugins)
+
+    def close(self) -> None:
+        """Let every channel that has something to release do so. One that fails does not keep the others."""
+        for channel in self.channels.values():
+            release = getattr(channel, "close", None)
+            if callable(release):
+                with contextlib.suppress(Exception):
+                    release()
 
 
 def check_channel(plugin: str, channel: object) -> ChannelInfo:

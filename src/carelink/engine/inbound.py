@@ -75,13 +75,13 @@ class Inbound:
     def _take(self, info: ChannelInfo, event: ChannelEvent) -> InboundResult:
         token = self._token(info, event)
         reservation = self._match(event)
-        if token is None and reservation is not None:
-            token = reservation.token
+        owners = self._owners(token)
+        if reservation is not None and not owners:
+            # No address, or one that nobody has: a mail that was forwarded is answered from somewhere else. What the
+            # event names by its key is the address that was written to.
+            token, owners = reservation.token, self._owners(reservation.token)
         gates = [] if reservation is None else list(gates_of_rows([reservation]))
-        owners: tuple[ContactRow, ...] = ()
         if token is not None:
-            with self.parts.store.reader() as reader:
-                owners = reader.contacts_on([token]).get(token, ())
             gates += [Gate("address", token), *(Gate("person", bytes.fromhex(row.person)) for row in owners)]
         now, _ = self.parts.guard.read()
         with self.parts.store.transaction() as tx:
@@ -108,6 +108,12 @@ class Inbound:
         except CarelinkError:
             return None
         return self.parts.safe.token(info.address_kind, text)
+
+    def _owners(self, token: bytes | None) -> tuple[ContactRow, ...]:
+        if token is None:
+            return ()
+        with self.parts.store.reader() as reader:
+            return reader.contacts_on([token]).get(token, ())
 
     def _match(self, event: ChannelEvent) -> ReservationRow | None:
         if event.key is None:
