@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -11,6 +12,7 @@ from typing import Final, Self
 import attrs
 
 from carelink.audit.checkpoint import ED25519, NoteVerifier, SignedCheckpoint, VerifierKey
+from carelink.audit.export_readme import export_readme
 from carelink.channels.dispatcher import Dispatcher
 from carelink.channels.registry import Registry
 from carelink.consent.policy import Policy
@@ -402,15 +404,18 @@ class CareLink:
         ref = RequestRef(key_or_ref) if is_ref(key_or_ref) else self.safe.request_ref(key_or_ref)
         return why(self._wiring.store, ref)
 
-    def export(self, target: Path, *, actor: str) -> SignedCheckpoint:
+    def export(
+        self, target: Path, *, actor: str, progress: Callable[[int, int], None] | None = None
+    ) -> SignedCheckpoint:
         """Publish, then copy the published log into a self-contained folder. The export itself is an entry.
 
         Raises:
             ConflictError: the target exists.
         """
-        self.adoption.exported(by=self.actor(actor))
+        readme = export_readme(self.key).encode()
+        self.adoption.exported(by=self.actor(actor), readme=sha256(readme).hexdigest())
         self.notary.publish()
-        return self._wiring.log.export(target, key=self.key)
+        return self._wiring.log.export(target, readme=readme, progress=progress)
 
     def allow(self, address: str, *, listed: bool = True) -> None:
         """Put an address on the team's allow-list, or take it off.

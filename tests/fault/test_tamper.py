@@ -126,7 +126,7 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Files:
         folder.publish(
             iter(ENTRIES[first:last]), start=first, end=last, signers=[LOG], verifier=LOG.verifier, at=Instant(1)
         )
-    folder.export(path / "export", key=LOG.key)
+    folder.export(path / "export")
     root = path / "export"
     return {file.relative_to(root).as_posix(): file.read_bytes() for file in root.rglob("*") if file.is_file()}
 

@@ -433,12 +433,13 @@ class ErasedBody(Body):
 
 @attrs.frozen(kw_only=True)
 class ExportBody(Body):
-    """Entries first..last were exported."""
+    """Entries first..last, this one being the last, were exported; `readme` is SHA-256 of the folder's README."""
 
     kind = Kind.EXPORT
     first: int = attrs.field(metadata=INTEGER)
     last: int = attrs.field(metadata=INTEGER)
     by: str = attrs.field(metadata=REF)
+    readme: str | None = attrs.field(default=None, metadata=HEX64)
 
 
 @attrs.frozen(kw_only=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Iterable
 from enum import Enum
 from typing import Final
@@ -13,7 +15,7 @@ from carelink.audit.decided import ClaimBody, DecisionBody
 from carelink.audit.entry import Entry
 from carelink.vocabulary import Effect, Outcome
 
-__all__ = ["CLAIM_OPEN", "DEFERRED", "PERMIT_OPEN", "REFUSED", "Balance", "Imbalance", "balance"]
+__all__ = ["CLAIM_OPEN", "DEFERRED", "PERMIT_OPEN", "REFUSED", "Balance", "Book", "Imbalance", "balance"]
 
 REFUSED: Final = "refused"
 DEFERRED: Final = "deferred"
@@ -66,60 +68,72 @@ class Balance:
 
 
 @attrs.define
-class _Book:
-    states: dict[str, str] = attrs.field(factory=dict)
-    open: dict[str, tuple[str, _Open]] = attrs.field(factory=dict)
-    findings: list[Imbalance] = attrs.field(factory=list)
+class Book:
+    """Keeps the books: the state of every request after the entries fed so far."""
 
-    def enter(self, index: int, request: str, got: str, *, sound: bool) -> None:
-        if not sound:
-            self.findings.append(Imbalance(index=index, request=request, had=self.states.get(request, ""), got=got))
-            return
-        self.states[request] = got
+    _states: dict[bytes, str] = attrs.field(factory=dict)
+    _open: dict[str, tuple[str, _Open]] = attrs.field(factory=dict)
+    _found: Imbalance | None = None
 
-    def decision(self, index: int, body: DecisionBody) -> None:
-        had = self.states.get(body.request, "")
+    def feed(self, index: int, entry: Entry) -> Imbalance | None:
+        """Take one more entry; what it contradicts, None when nothing."""
+        self._found = None
+        body = entry.body
+        if isinstance(body, DecisionBody):
+            self._decision(index, body)
+        elif isinstance(body, ClaimBody):
+            self._claim(index, body)
+        elif isinstance(body, (HandoverBody, ReleasedBody, RecoveredBody)):
+            self._end(index, body)
+        return self._found
+
+    def states(self) -> dict[str, int]:
+        """How many requests are in each state, by state."""
+        return dict(sorted(Counter(self._states.values()).items()))
+
+    def _had(self, request: str) -> str:
+        return self._states.get(bytes.fromhex(request), "")
+
+    def _enter(self, index: int, request: str, got: str, *, sound: bool) -> None:
+        if sound:
+            self._states[bytes.fromhex(request)] = sys.intern(got)
+        else:
+            self._found = Imbalance(index=index, request=request, had=self._had(request), got=got)
+
+    def _decision(self, index: int, body: DecisionBody) -> None:
+        had = self._had(body.request)
         closed = had in _SPENT or had in (PERMIT_OPEN, CLAIM_OPEN)
         if body.effect is not Effect.PERMIT:
             got = REFUSED if body.effect is Effect.REFUSE else DEFERRED
-            self.enter(index, body.request, got, sound=not closed)
+            self._enter(index, body.request, got, sound=not closed)
             return
         state = _Open.HELD if body.lease is None else _Open.CLAIMED
-        sound = not closed and body.reservation not in self.open
-        self.enter(index, body.request, state.value, sound=sound)
+        sound = not closed and body.reservation not in self._open
+        self._enter(index, body.request, state.value, sound=sound)
         if sound and body.reservation is not None:
-            self.open[body.reservation] = (body.request, state)
+            self._open[body.reservation] = (body.request, state)
 
-    def claim(self, index: int, body: ClaimBody) -> None:
-        sound = self.open.get(body.reservation) == (body.request, _Open.HELD)
+    def _claim(self, index: int, body: ClaimBody) -> None:
+        sound = self._open.get(body.reservation) == (body.request, _Open.HELD)
         if body.effect is Effect.PERMIT:
-            self.enter(index, body.request, CLAIM_OPEN, sound=sound)
+            self._enter(index, body.request, CLAIM_OPEN, sound=sound)
             if sound:
-                self.open[body.reservation] = (body.request, _Open.CLAIMED)
+                self._open[body.reservation] = (body.request, _Open.CLAIMED)
         elif not sound:
-            self.enter(index, body.request, PERMIT_OPEN, sound=False)
+            self._enter(index, body.request, PERMIT_OPEN, sound=False)
 
-    def end(self, index: int, body: HandoverBody | ReleasedBody | RecoveredBody) -> None:
+    def _end(self, index: int, body: HandoverBody | ReleasedBody | RecoveredBody) -> None:
         got = f"released:{body.cause.value}" if isinstance(body, ReleasedBody) else f"{body.kind}:{body.outcome.value}"
-        request, state = self.open.get(body.reservation, ("", None))
+        request, state = self._open.get(body.reservation, ("", None))
         sound = request == body.request and (isinstance(body, ReleasedBody) or state is _Open.CLAIMED)
-        self.enter(index, body.request, got, sound=sound)
+        self._enter(index, body.request, got, sound=sound)
         if sound:
-            del self.open[body.reservation]
+            del self._open[body.reservation]
 
 
 def balance(entries: Iterable[tuple[int, Entry]]) -> Balance:
     """Count every request's final state. Memory grows with the number of requests, not of entries."""
-    book = _Book()
-    for index, entry in entries:
-        body = entry.body
-        if isinstance(body, DecisionBody):
-            book.decision(index, body)
-        elif isinstance(body, ClaimBody):
-            book.claim(index, body)
-        elif isinstance(body, (HandoverBody, ReleasedBody, RecoveredBody)):
-            book.end(index, body)
-    states: dict[str, int] = {}
-    for state in book.states.values():
-        states[state] = states.get(state, 0) + 1
-    return Balance(requests=len(book.states), states=dict(sorted(states.items())), findings=tuple(book.findings))
+    book = Book()
+    found = [imbalance for index, entry in entries if (imbalance := book.feed(index, entry)) is not None]
+    states = book.states()
+    return Balance(requests=sum(states.values()), states=states, findings=tuple(found))

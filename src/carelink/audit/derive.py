@@ -15,7 +15,7 @@ __all__ = ["NOT_DERIVED", "Difference", "differences", "expected_stops"]
 
 NOT_DERIVED: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "at": "the instant comes from the clock; the log holds no other clock to compare it with",
+        "at": "the instant comes from the clock; it must be that of its entry, and follow the permits of its persons",
         "ask": "what is asked for is the caller's; nothing earlier says it",
         "role": "compared with the persons named, not with an entry",
         "zones": "offsets come from zone data, of which the log names the version and keeps the part that was used",
@@ -31,6 +31,9 @@ NOT_DERIVED: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """What replay takes as recorded, and why."""
+
+_NEVER: Final = "nothing"
+"""What earlier entries give where none speaks of a fact."""
 
 _AGES: Final = {band: place for place, band in enumerate(AgeBand)}
 
@@ -70,20 +73,21 @@ def _persons(state: LogState, facts: Facts) -> Iterator[Difference]:
         ("recipient_standing", facts.recipient, facts.recipient_standing),
     ):
         person = state.person(ref)
-        if not isinstance(fact, Known) or person.standing is None or fact.value is person.standing:
+        if not isinstance(fact, Known) or fact.value is person.standing:
             continue
         if not (person.erasing and fact.value is Standing.ERASED):
-            yield Difference(field, person.standing, fact.value)
+            yield Difference(field, person.standing or _NEVER, fact.value)
     age = state.person(facts.subject).age
-    if age is not None and isinstance(facts.age, Known) and _AGES[facts.age.value] < _AGES[age]:
-        yield Difference("age", age, facts.age.value)
+    if isinstance(facts.age, Known) and (age is None or _AGES[facts.age.value] < _AGES[age]):
+        yield Difference("age", age or _NEVER, facts.age.value)
 
 
 def _contact(state: LogState, facts: Facts) -> Iterator[Difference]:
-    if not isinstance(facts.contact, Known) or facts.address is None:
+    if not isinstance(facts.contact, Known):
         return
-    known = state.person(facts.recipient).contacts.get(facts.address)
-    if known is None:
+    known = None if facts.address is None else state.person(facts.recipient).contacts.get(facts.address)
+    if known is None or facts.address is None:
+        yield Difference("contact", _NEVER, "a contact point")
         return
     contact = facts.contact.value
     if contact.status is not known.status:
@@ -202,7 +206,7 @@ def _content(state: LogState, facts: Facts) -> Iterator[Difference]:
     known = state.content.get((facts.ask.template, facts.ask.template_version))
     content = facts.content.value
     if known is None:
-        yield Difference("content", "never registered", content.status)
+        yield Difference("content", _NEVER, content.status)
         return
     if content.status is not known.status:
         yield Difference("content.status", known.status, content.status)

@@ -49,6 +49,12 @@ class DivergenceCode(StrEnum):
     """A claim was refused and its permit not released with it (P5)."""
     RECEIPT_STATE = "receipt_state"
     """The folded delivery state is not what the reports give (P7)."""
+    TIME = "time"
+    """An instant is not that of its entry, or lies before what it must follow (P3, P4)."""
+    STOP_MISSING = "stop_missing"
+    """A channel said that the recipient opted out, and no stop of the address followed (P3)."""
+    CONSERVATION = "conservation"
+    """A request would have two final states, or one it cannot have (P5)."""
 
 
 @attrs.frozen(kw_only=True)
@@ -87,9 +93,9 @@ class Summary:
         not_judged: decisions and claims whose policy this release cannot read: neither good nor bad.
         divergences: by code.
         absent: facts recorded as UNKNOWN or STALE, by field.
-        undetermined: facts no earlier entry speaks of, by field; taken as recorded.
         history_cut: histories that reach back further than touches are kept; compared for the part that is kept.
         open: permits held, and claims without an answer, at the end of the log.
+        states: requests by final state at the end of the log; they add up to `requests`.
     """
 
     entries: int = 0
@@ -99,9 +105,14 @@ class Summary:
     not_judged: int = 0
     divergences: dict[DivergenceCode, int] = attrs.field(factory=dict)
     absent: dict[str, int] = attrs.field(factory=dict)
-    undetermined: dict[str, int] = attrs.field(factory=dict)
     history_cut: int = 0
     open: dict[str, int] = attrs.field(factory=dict)
+    states: dict[str, int] = attrs.field(factory=dict)
+
+    @property
+    def requests(self) -> int:
+        """How many requests the log names."""
+        return sum(self.states.values())
 
     @property
     def exit_code(self) -> int:
@@ -109,3 +120,23 @@ class Summary:
         if self.not_judged:
             return 5
         return 4 if self.divergences else 0
+
+    def lines(self) -> tuple[str, ...]:
+        """The summary as text; the verdict comes last."""
+        lines = [
+            f"entries   {self.entries:,} read in order",
+            f"derived   {self.decisions:,} decisions, {self.claims:,} claims decided again; {self.different:,} differ",
+            f"requests  {self.requests:,} in {len(self.states)} final states",
+            *(f"          {number:>9,}  {state}" for state, number in sorted(self.states.items())),
+        ]
+        if self.absent:
+            facts = ", ".join(f"{name} {number:,}" for name, number in sorted(self.absent.items()))
+            lines.append(f"unknown   facts that could not be read when it was decided: {facts}")
+        if self.history_cut:
+            lines.append(
+                f"cut       {self.history_cut:,} histories reach back further than is kept to compare them with"
+            )
+        if self.not_judged:
+            lines.append(f"unjudged  {self.not_judged:,} under a policy that this release cannot read")
+        lines += [f"differ    {number:,} x {code}" for code, number in sorted(self.divergences.items())]
+        return (*lines, {0: "CONSISTENT", 4: "DIVERGED", 5: "CANNOT JUDGE"}[self.exit_code])

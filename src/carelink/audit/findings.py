@@ -8,6 +8,7 @@ from typing import Final
 import attrs
 
 from carelink.audit.checkpoint import encode_base64
+from carelink.model.moment import Instant, to_datetime
 
 __all__ = ["MAX_LISTED", "Finding", "FindingCode", "Findings", "Judgement", "Report", "shown"]
 
@@ -68,6 +69,8 @@ class FindingCode(StrEnum):
     """A checkpoint of the same key is larger than the head."""
     SINCE_FORM = "since_form"
     """The remembered checkpoint given cannot be used."""
+    README = "readme"
+    """The README is not the text that the last export entry says went with the export."""
     SURPLUS = "surplus"
     """A file that does not belong to the log."""
     UNREADABLE = "unreadable"
@@ -156,13 +159,14 @@ class Report:
         unlisted: how many more there were.
         evidence: signed notes that contradict each other, for a third party; empty when there are none.
         origin: name of the log, from the given key; "" when the key is unusable.
-        key_id: of the given key, hex.
+        key_id, fingerprint: of the given key, hex.
         size: entries under the signed head; None when there is no head to trust.
         root: signed root.
         checked: entries whose bytes were hashed.
         history: earlier checkpoints in the folder that the entries reproduce.
         since: size of the remembered checkpoint that was shown to be a prefix; None when none was given, or it was not.
         strict: whether files beyond the head counted as findings.
+        latest: latest instant at which an entry says it was written, by its writer's clock; None when unknown.
     """
 
     judgement: Judgement
@@ -171,12 +175,14 @@ class Report:
     evidence: tuple[bytes, ...] = ()
     origin: str = ""
     key_id: str = ""
+    fingerprint: str = ""
     size: int | None = None
     root: bytes | None = None
     checked: int = 0
     history: int = 0
     since: int | None = None
     strict: bool = True
+    latest: Instant | None = None
 
     @property
     def exit_code(self) -> int:
@@ -189,10 +195,16 @@ class Report:
         return "signed" if self.since is None else "remembered"
 
     def lines(self) -> tuple[str, ...]:
-        """The report as text."""
-        lines = [f"origin    {shown(self.origin)}   key {self.key_id}"] if self.key_id else []
+        """The report as text; the verdict comes last."""
+        lines = []
+        if self.key_id:
+            lines += [f"origin    {shown(self.origin)}   key {self.key_id}", f"key       SHA-256 {self.fingerprint}"]
         if self.size is not None and self.root is not None:
             lines.append(f"head      {self.size:,} entries   {encode_base64(self.root)}")
+        if self.latest is not None:
+            lines.append(
+                f"newest    entry written {to_datetime(self.latest):%Y-%m-%dT%H:%M:%SZ} by the clock of the hospital"
+            )
         lines.append(f"bytes     {self.checked:,} entries hashed, {self.history:,} earlier checkpoints reproduced")
         if self.since is None:
             lines.append("tier      signed: a rewrite by the key's holder shows only against a remembered checkpoint")

@@ -49,6 +49,7 @@ from carelink.vocabulary import (
     Effect,
     GrantState,
     Mode,
+    Outcome,
     Purpose,
     ReservationState,
     Standing,
@@ -129,7 +130,11 @@ class Reservation:
 
 @attrs.define
 class LogState:
-    """State after some first entries of a log."""
+    """State after some first entries of a log.
+
+    Attributes:
+        owed: reservations whose recipient opted out at the channel, with whom a stop should bind: any one of them.
+    """
 
     size: int = 0
     latest: Instant = _EPOCH
@@ -150,6 +155,7 @@ class LogState:
     touched: dict[str, set[str]] = attrs.field(factory=dict)
     open_requests: dict[str, str] = attrs.field(factory=dict)
     spent_requests: set[bytes] = attrs.field(factory=set)
+    owed: dict[str, frozenset[str]] = attrs.field(factory=dict)
     _spent: deque[tuple[Instant, str]] = attrs.field(factory=deque)
 
     def apply(self, entry: Entry) -> None:
@@ -233,6 +239,7 @@ class LogState:
 
     def _bind(self, ref: str, stop: str) -> None:
         self.stops_of.setdefault(ref, set()).add(stop)
+        self.owed = {key: bound for key, bound in self.owed.items() if ref not in bound} if self.owed else self.owed
 
 
 def _pack(state: LogState, body: PackBody) -> None:
@@ -388,6 +395,9 @@ def _claim(state: LogState, body: ClaimBody) -> None:
 
 
 def _outcome(state: LogState, body: HandoverBody | RecoveredBody) -> None:
+    row = state.reservations.get(body.reservation)
+    if row is not None and body.outcome is Outcome.OPTED_OUT:
+        state.owed[row.id] = frozenset({row.subject, row.recipient, row.address or row.recipient})
     state._settle(body.reservation, SETTLES[body.outcome])  # noqa: SLF001
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from carelink.audit.bodies import HandoverBody, PolicyBody, ReceiptBody, RecoveredBody, ReleasedBody, StoppedBody
 from carelink.audit.decided import ClaimBody, DecidedBody, DecisionBody
@@ -13,7 +13,7 @@ from carelink.audit.entry import Entry
 from carelink.audit.fold import LogState, Reservation
 from carelink.audit.kinds import Kind, ReleaseCause
 from carelink.consent.facts import Known
-from carelink.model.moment import MINUTE, SECOND
+from carelink.model.moment import MINUTE, SECOND, Instant
 from carelink.model.touchpoint import fold_delivery
 from carelink.vocabulary import Effect, ReservationState
 
@@ -51,13 +51,29 @@ def faults(state: LogState, entry: Entry) -> Iterator[Fault]:
     """Every rule the entry breaks, given the fold of all earlier entries."""
     rule = _RULES.get(entry.body.kind)
     if rule is not None:
-        yield from rule(state, entry.body)
+        yield from rule(state, entry)
+
+
+def _decided(state: LogState, at: Instant, body: DecidedBody) -> Iterator[Fault]:
+    """What holds for whatever was decided: its instant is that of the entry."""
+    if body.facts.at != at:
+        yield Fault(DivergenceCode.TIME, "facts.at", at, body.facts.at)
+    if body.effect is Effect.PERMIT:
+        yield from _permit(state, body)
 
 
 def _permit(state: LogState, body: DecidedBody) -> Iterator[Fault]:
     """What holds for a permit, decided or claimed."""
+    facts = body.facts
+    refs = {facts.subject, *state.aliases(facts.subject), facts.recipient, facts.address or ""}
+    last = max((row.at for row in state.touches_of(refs).values()), default=facts.at)
+    if facts.at < last - _SKEW:
+        yield Fault(DivergenceCode.TIME, "facts.at", f"not before {last}", facts.at)
     if body.lease is not None and not 0 < body.lease - body.facts.at <= MAX_LEASE:
         yield Fault(DivergenceCode.LEASE, "lease", "at most 5 s after the claim", body.lease - body.facts.at)
+    for reservation, bound in sorted(state.owed.items()):
+        if not refs.isdisjoint(bound):
+            yield Fault(DivergenceCode.STOP_MISSING, "reservation", f"a stop after {reservation} opted out", "a permit")
     recorded = body.facts.stops.value if isinstance(body.facts.stops, Known) else ()
     told = {(stop.ref, stop.binds) for stop in recorded}
     ask = body.facts.ask
@@ -66,11 +82,10 @@ def _permit(state: LogState, body: DecidedBody) -> Iterator[Fault]:
             yield Fault(DivergenceCode.STOP_IGNORED, "facts.stops", stop.ref, "none")
 
 
-def _decision(state: LogState, body: DecisionBody) -> Iterator[Fault]:
-    if body.effect is not Effect.PERMIT:
-        return
-    yield from _permit(state, body)
-    if body.reservation in state.reservations:
+def _decision(state: LogState, entry: Entry) -> Iterator[Fault]:
+    body: DecisionBody = entry.body  # type: ignore[assignment]
+    yield from _decided(state, entry.at, body)
+    if body.reservation is not None and body.reservation in state.reservations:
         yield Fault(DivergenceCode.RESERVATION_REUSED, "reservation", "a new one", body.reservation)
     if body.request in state.open_requests:
         yield Fault(DivergenceCode.REQUEST_HELD, "request", "no open permit", state.open_requests[body.request])
@@ -96,11 +111,12 @@ def _open(
         yield Fault(DivergenceCode.CLAIM_NOT_RELEASED, "reservation", expected, body.kind)
 
 
-def _claim(state: LogState, body: ClaimBody) -> Iterator[Fault]:
+def _claim(state: LogState, entry: Entry) -> Iterator[Fault]:
+    body: ClaimBody = entry.body  # type: ignore[assignment]
     yield from _open(state, body, ReservationState.HELD)
+    yield from _decided(state, entry.at, body)
     if body.effect is not Effect.PERMIT:
         return
-    yield from _permit(state, body)
     row = state.reservations.get(body.reservation)
     if row is not None and body.facts.at >= row.expires:
         yield Fault(DivergenceCode.EXPIRED, "facts.at", f"before {row.expires}", body.facts.at)
@@ -116,7 +132,8 @@ def _same_ask(row: Reservation, body: ClaimBody) -> Iterator[Fault]:
         yield Fault(DivergenceCode.REQUEST_MIXED, "facts.ask", decided, claimed)
 
 
-def _handover(state: LogState, body: HandoverBody) -> Iterator[Fault]:
+def _handover(state: LogState, entry: Entry) -> Iterator[Fault]:
+    body: HandoverBody = entry.body  # type: ignore[assignment]
     yield from _open(state, body, ReservationState.CLAIMED)
     row = state.reservations.get(body.reservation)
     if row is None or row.state is not ReservationState.CLAIMED or row.lease is None:
@@ -127,22 +144,32 @@ def _handover(state: LogState, body: HandoverBody) -> Iterator[Fault]:
         yield Fault(DivergenceCode.LEASE, "attempted_at", f"within {row.at}..{row.lease}", body.attempted_at)
 
 
-def _released(state: LogState, body: ReleasedBody) -> Iterator[Fault]:
+def _released(state: LogState, entry: Entry) -> Iterator[Fault]:
+    body: ReleasedBody = entry.body  # type: ignore[assignment]
     yield from _open(state, body, _RELEASES[body.cause])
+    row = state.reservations.get(body.reservation)
+    if body.cause is ReleaseCause.EXPIRED and row is not None and entry.at < row.expires:
+        yield Fault(DivergenceCode.TIME, "cause", f"not before {row.expires}", entry.at)
 
 
-def _recovered(state: LogState, body: RecoveredBody) -> Iterator[Fault]:
+def _recovered(state: LogState, entry: Entry) -> Iterator[Fault]:
+    body: RecoveredBody = entry.body  # type: ignore[assignment]
     yield from _open(state, body, ReservationState.CLAIMED)
+    row = state.reservations.get(body.reservation)
+    if row is not None and row.lease is not None and entry.at < row.lease:
+        yield Fault(DivergenceCode.TIME, "outcome", f"not before {row.lease}", entry.at)
 
 
-def _receipt(state: LogState, body: ReceiptBody) -> Iterator[Fault]:
+def _receipt(state: LogState, entry: Entry) -> Iterator[Fault]:
+    body: ReceiptBody = entry.body  # type: ignore[assignment]
     row = state.reservations.get(body.reservation)
     if row is not None and fold_delivery(row.delivery, body.event) != body.state:
         expected = fold_delivery(row.delivery, body.event)
         yield Fault(DivergenceCode.RECEIPT_STATE, "state", expected, body.state)
 
 
-def _stopped(state: LogState, body: StoppedBody) -> Iterator[Fault]:
+def _stopped(state: LogState, entry: Entry) -> Iterator[Fault]:
+    body: StoppedBody = entry.body  # type: ignore[assignment]
     for key in body.in_flight:
         row = state.reservations.get(key)
         if row is None or row.state is not ReservationState.CLAIMED:
@@ -165,7 +192,8 @@ def _stopped(state: LogState, body: StoppedBody) -> Iterator[Fault]:
                     yield Fault(DivergenceCode.STOP_LEFT_OPEN, "in_flight", f"{key} met", row.state)
 
 
-def _policy(state: LogState, body: PolicyBody) -> Iterator[Fault]:
+def _policy(state: LogState, entry: Entry) -> Iterator[Fault]:
+    body: PolicyBody = entry.body  # type: ignore[assignment]
     for digest in body.packs:
         if digest not in state.packs:
             yield Fault(DivergenceCode.POLICY, "packs", "a pack recorded before", digest)
@@ -178,7 +206,7 @@ def _policy(state: LogState, body: PolicyBody) -> Iterator[Fault]:
         yield Fault(DivergenceCode.APPROVAL, "approvers", "two distinct", len(set(body.approvers)))
 
 
-_RULES: Final[dict[Kind, Callable[[LogState, Any], Iterator[Fault]]]] = {
+_RULES: Final[dict[Kind, Callable[[LogState, Entry], Iterator[Fault]]]] = {
     Kind.DECISION: _decision,
     Kind.CLAIM: _claim,
     Kind.HANDOVER: _handover,

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 import attrs
 
+from carelink.audit.conservation import Book
 from carelink.audit.decided import ClaimBody, DecidedBody, DecisionBody
 from carelink.audit.derive import differences
 from carelink.audit.divergence import Divergence, DivergenceCode, Summary
@@ -58,6 +59,7 @@ class Replay:
     judge: Judge
     state: LogState = attrs.field(factory=LogState)
     summary: Summary = attrs.field(factory=Summary)
+    _book: Book = attrs.field(factory=Book)
     _policy: str | None = None
     _readable: bool = True
 
@@ -93,6 +95,18 @@ class Replay:
         ]
         if isinstance(entry.body, DecidedBody):
             found += self._decided(index, entry.body)
+        imbalance = self._book.feed(index, entry)
+        if imbalance is not None and not found:
+            found.append(
+                Divergence(
+                    index=index,
+                    kind=kind,
+                    code=DivergenceCode.CONSERVATION,
+                    field="request",
+                    expected=f"what may follow {imbalance.had or 'nothing'}",
+                    recorded=imbalance.got,
+                )
+            )
         self.state.apply(entry)
         if kind is Kind.POLICY:
             found += self._adopt(index)
@@ -109,20 +123,26 @@ class Replay:
                 continue
             left[row.state.value] = left.get(row.state.value, 0) + 1
             if row.refused:
-                found.append(
-                    Divergence(
-                        index=self.state.size,
-                        kind=Kind.CLAIM,
-                        code=DivergenceCode.CLAIM_NOT_RELEASED,
-                        field="reservation",
-                        expected="released as claim_refused",
-                        recorded="end of the log",
-                    )
-                )
+                found.append(self._missing(Kind.CLAIM, DivergenceCode.CLAIM_NOT_RELEASED, "released as claim_refused"))
+        found += [
+            self._missing(Kind.HANDOVER, DivergenceCode.STOP_MISSING, f"a stop after {key} opted out")
+            for key in sorted(self.state.owed)
+        ]
+        self.summary.states = self._book.states()
         self._count(found)
         return found
 
     # -- inside ---------------------------------------------------------------------------------------------
+
+    def _missing(self, kind: Kind, code: DivergenceCode, expected: str) -> Divergence:
+        return Divergence(
+            index=self.state.size,
+            kind=kind,
+            code=code,
+            field="reservation",
+            expected=expected,
+            recorded="end of the log",
+        )
 
     def _count(self, found: list[Divergence]) -> None:
         for divergence in found:
@@ -205,16 +225,6 @@ class Replay:
         for name in _COMPARED:
             if isinstance(getattr(facts, name), Absent):
                 self.summary.absent[name] = self.summary.absent.get(name, 0) + 1
-        subject, recipient = self.state.person(facts.subject), self.state.person(facts.recipient)
-        unknown = {
-            "standing": subject.standing is None,
-            "recipient_standing": recipient.standing is None,
-            "age": subject.age is None,
-            "contact": facts.address is not None and facts.address not in recipient.contacts,
-        }
-        for name, missing in unknown.items():
-            if missing and isinstance(getattr(facts, name), Known):
-                self.summary.undetermined[name] = self.summary.undetermined.get(name, 0) + 1
         touches = facts.touches
         self.summary.history_cut += isinstance(touches, Known) and touches.value.since < self.state.kept_from
 

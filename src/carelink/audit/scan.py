@@ -138,8 +138,8 @@ class TreeScan:
     def _forms(self, base: int, entries: list[bytes], bad: frozenset[int]) -> None:
         self.checked += len(entries)
         for at, entry in enumerate(entries):
-            finding = None if at in bad else self._check_entry(base + at, entry)
-            if finding is not None:
+            finding = self._check_entry(base + at, entry)
+            if finding is not None and at not in bad:
                 self._findings.add(finding)
 
     def _compare_tile(self, name: TileName, data: bytes) -> None:

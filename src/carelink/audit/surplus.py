@@ -17,7 +17,7 @@ from carelink.errors import CarelinkError
 __all__ = ["TOP_FILES", "TOP_FOLDERS", "SurplusWalk"]
 
 TOP_FILES: Final = frozenset({"checkpoint", "README.md"})
-"""Files a log has at its top. `README.md` explains an export; it is not signed and nothing is read from it."""
+"""Files a log has at its top. `README.md` explains an export; the last export entry holds its digest."""
 
 TOP_FOLDERS: Final = frozenset({"tile", "checkpoints"})
 

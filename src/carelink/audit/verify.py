@@ -2,8 +2,9 @@
 
 Checked: signature and origin of the head under the given key; every bundle, leaf and hash tile, byte for byte; the
 root; the canonical form of each entry; every earlier checkpoint in the folder, whose root the entries must reproduce;
-the checkpoint the caller remembers; and that nothing else lies in the folder. Nothing is trimmed, nothing is trusted
-because it lies there, and hostile input makes findings, not exceptions.
+the checkpoint the caller remembers; the README, whose digest the last export entry holds; and that nothing else lies in
+the folder. Nothing is trimmed, nothing is trusted because it lies there, and hostile input makes findings, not
+exceptions.
 
 What it cannot show: that an entry is true (replay does that), that nothing was left out before it was recorded, or
 that the holder of the key did not rewrite what nobody remembers (`Report.tier`).
@@ -13,6 +14,8 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from hashlib import sha256
+from typing import Final
 
 from carelink.audit.checkpoint import (
     ED25519,
@@ -32,6 +35,8 @@ from carelink.audit.surplus import SurplusWalk
 from carelink.errors import CarelinkError, FormatError, StoreError
 
 __all__ = ["verify"]
+
+_LONGEST_README: Final = 1 << 20
 
 
 def verify(
@@ -94,6 +99,7 @@ class _Verification:
         self._reproduced = 0
         self._since_shown: int | None = None
         self._checked = 0
+        self._form = CanonicalEntries(verifier.key.name)
 
     def verify(self, since: bytes | None, progress: Progress | None, check_entry: EntryCheck | None) -> None:
         """Run all checks that the state of the folder allows."""
@@ -104,7 +110,7 @@ class _Verification:
             return
         self._sizes = self._list_history(head)
         wanted = self._wanted(head)
-        check = check_entry or CanonicalEntries(self._verifier.key.name)
+        check = check_entry or self._form
         scan = TreeScan(
             self._fetch,
             head.size,
@@ -122,6 +128,8 @@ class _Verification:
         finally:
             scan.settle(root_is_signed=None)
             self._checked = scan.checked
+        if root == head.root and check_entry is None:
+            self._read_readme()
         SurplusWalk(self._fetch, head.size, self._sizes, self._findings, strict=self._strict).run()
 
     def report(self) -> Report:
@@ -134,13 +142,22 @@ class _Verification:
             evidence=tuple(found.evidence),
             origin=key.name,
             key_id=key.key_id.hex(),
+            fingerprint=key.fingerprint,
             size=None if head is None else head.size,
             root=None if head is None else head.root,
             checked=self._checked,
             history=self._reproduced,
             since=self._since_shown,
             strict=self._strict,
+            latest=self._form.latest,
         )
+
+    def _read_readme(self) -> None:
+        """A README must be the one that the log says went with the export: its instructions are followed."""
+        data = self._fetch.read("README.md", _LONGEST_README)
+        if data is not None and sha256(data).hexdigest() != self._form.readme:
+            detail = "not the text that was exported with the log; do not follow it"
+            self._findings.tampered(FindingCode.README, detail, "README.md")
 
     def _open(self, data: bytes, form: FindingCode, path: str, what: str) -> SignedCheckpoint | None:
         """Read a note and accept it under the key; a remembered one that fails says nothing about the log."""

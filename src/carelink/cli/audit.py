@@ -1,32 +1,53 @@
-"""`carelink audit verify|replay|prove|export`: checks and exports the published log. The trusted key is an argument."""
+"""`carelink audit verify|replay|prove|export`: checks and exports the published log. The trusted key is an argument.
+
+An auditor's machine has no home: with a folder or a proof file named, nothing of a deployment is opened.
+"""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
-from carelink.audit.checkpoint import NoteVerifier, VerifierKey
+import attrs
+
+from carelink.audit.checkpoint import MAX_NOTE, NoteVerifier, VerifierKey
 from carelink.audit.divergence import Divergence, Summary
 from carelink.audit.findings import Report
 from carelink.audit.judge import PolicyJudge
-from carelink.audit.proof import InclusionProof, prove_inclusion
+from carelink.audit.merkle import Frontier, leaf_hash
 from carelink.audit.replay import replay
 from carelink.audit.verify import verify
+from carelink.cli.audit_key import KEY_HELP, trusted_key
+from carelink.cli.audit_proofs import add_prove
 from carelink.cli.common import console, error_console, open_link, progress
 from carelink.cli.exit_codes import Exit
-from carelink.errors import InvalidInputError, NotFoundError
+from carelink.errors import InvalidInputError, StoreError, TamperedError
 from carelink.keys.folder import KeyFolder
-from carelink.stores.folder_fetcher import FolderFetcher, read_trusted_key
+from carelink.model.moment import DAY, HOUR, MINUTE, Instant
+from carelink.ports.system import Clock
+from carelink.stores.folder_fetcher import FolderFetcher
 from carelink.stores.logfolder import LogFolder
+from carelink.system import SystemClock
 
 __all__ = ["add", "print_replay", "print_report", "replay_folder", "verify_folder"]
 
-_LIMITS = (
-    "limits    sends made outside carelink, a second log, and forks that nobody remembered a checkpoint of cannot be "
-    "shown"
+LIMITS: Final = (
+    "limits    cannot be shown: sends made outside carelink, a second log, forks that nobody remembered a checkpoint of"
 )
-_LISTED = 20
+_LISTED: Final = 20
+_OWN_KEY: Final = "key       taken from this home: it shows the log to be this home's own; an auditor passes --key"
+
+
+@attrs.frozen(kw_only=True)
+class _Source:
+    """What is to be checked: the folder, the key to trust, and whether it is this home's own log, still at work."""
+
+    folder: Path
+    key: VerifierKey
+    own: bool = False
+    own_key: bool = False
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -39,40 +60,45 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     ):
         one = verbs.add_parser(name, help=text)
         one.add_argument("folder", nargs="?", type=Path, help="exported folder (else this home's published log)")
-        one.add_argument("--key", help="the log's key as text, or @FILE outside the folder")
+        one.add_argument("--key", help=KEY_HELP)
         one.add_argument("--since", type=Path, metavar="FILE", help="a checkpoint kept from earlier")
+        one.add_argument("--evidence", type=Path, metavar="FILE", help="write signed notes that contradict each other")
         one.set_defaults(run=run)
-    prove = verbs.add_parser("prove", help="write the inclusion proof of one entry, or check one with --check")
-    prove.add_argument("index", type=int)
-    prove.add_argument("-o", "--output", type=Path)
-    prove.add_argument("--check", type=Path, metavar="PROOF")
-    prove.add_argument("--key", help="the log's key as text, or @FILE")
-    prove.set_defaults(run=_prove)
+    add_prove(verbs, source=_source_of_proof)
     export = verbs.add_parser("export", help="copy the published log into a self-contained folder")
     export.add_argument("folder", type=Path)
-    export.add_argument("--actor", default="export")
+    export.add_argument("--actor", default="export", help="who exports; kept as a pseudonym")
     export.set_defaults(run=_export)
 
 
-def _key(args: argparse.Namespace, folder: Path | None) -> str:
-    """The trusted key: the argument; for this home's own log, the key folder's."""
-    if args.key is None:
-        if folder is not None:
-            raise InvalidInputError("verifying needs the log's key", hint="pass --key KEY, obtained elsewhere")
-        with open_link(args) as link:
-            return link.key.text
-    text = str(args.key)
-    if text.startswith("@"):
-        return read_trusted_key(Path(text[1:]), folder if folder is not None else Path()).text
-    return text
+# -- where folder and key come from ---------------------------------------------------------------------------
 
 
-def _folder(args: argparse.Namespace) -> Path:
+def _source(args: argparse.Namespace) -> _Source:
     if args.folder is not None:
-        return Path(args.folder)
+        folder = Path(args.folder)
+        if args.key is None:
+            raise InvalidInputError(
+                "verifying needs the log's key", hint="pass --key KEY, obtained another way than the folder"
+            )
+        return _Source(folder=folder, key=trusted_key(args.key, folder))
     with open_link(args) as link:
-        link.publish()
-        return link.wiring.settings.log
+        try:
+            link.publish()
+        except StoreError as error:
+            error_console.print(f"not published: {error}", markup=False)
+        folder = link.wiring.settings.log
+        key = link.key if args.key is None else trusted_key(args.key, folder)
+    return _Source(folder=folder, key=key, own=True, own_key=args.key is None)
+
+
+def _source_of_proof(args: argparse.Namespace) -> tuple[LogFolder, NoteVerifier]:
+    """The log to prove from, and its key."""
+    source = _source(args)
+    return LogFolder(source.folder), NoteVerifier(source.key, KeyFolder.check_signature)
+
+
+# -- verify ---------------------------------------------------------------------------------------------------
 
 
 def verify_folder(folder: Path, key: str, *, since: bytes | None = None, strict: bool = True) -> Report:
@@ -89,23 +115,97 @@ def verify_folder(folder: Path, key: str, *, since: bytes | None = None, strict:
         )
 
 
-def print_report(report: Report) -> None:
-    """The report, and what no report of this kind can show."""
-    for line in report.lines():
+def print_report(report: Report, *, clock: Clock | None = None, own_key: bool = False) -> None:
+    """The report on one screen, with what no report of this kind can show; the verdict comes last."""
+    *lines, verdict = report.lines()
+    for line in lines:
         console.print(line, markup=False)
-    console.print(_LIMITS, markup=False)
+        if line.startswith("newest") and report.latest is not None:
+            console.print(_age(report.latest, (clock or SystemClock()).now()), markup=False)
+    if own_key:
+        console.print(_OWN_KEY, markup=False)
+    if report.evidence:
+        detail = f"{len(report.evidence)} signed notes contradict each other; keep them (--evidence FILE)"
+        console.print(f"evidence  {detail}", markup=False)
+    console.print(LIMITS, markup=False)
+    console.print(verdict, markup=False)
 
 
-def replay_folder(folder: Path) -> tuple[Summary, list[Divergence]]:
-    """Replay a folder with a progress bar; the summary and the first divergences."""
+def _age(latest: Instant, now: Instant) -> str:
+    """How fresh the head is, by the clock of whoever verifies."""
+    gap = abs(now - latest)
+    length = next(
+        (f"{gap // unit:,} {name}{'' if gap // unit == 1 else 's'}"
+         for unit, name in ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")) if gap >= unit),
+        "less than a minute",
+    )  # fmt: skip
+    if latest > now:
+        return f"fresh     that is {length} AFTER now by the clock of this machine: one of the clocks is wrong"
+    return f"fresh     {length} old by the clock of this machine; what was recorded since is not in it"
+
+
+def _verified(args: argparse.Namespace, source: _Source) -> Report:
+    since = None if args.since is None else _read_note(args.since)
+    report = verify_folder(source.folder, source.key.text, since=since, strict=not source.own)
+    if args.evidence is not None and report.evidence:
+        args.evidence.write_bytes(b"\n".join(report.evidence))
+    return report
+
+
+def _read_note(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MAX_NOTE + 1)
+
+
+def _verify(args: argparse.Namespace) -> int:
+    source = _source(args)
+    report = _verified(args, source)
+    print_report(report, own_key=source.own_key)
+    return report.exit_code
+
+
+# -- replay ---------------------------------------------------------------------------------------------------
+
+
+def _checked(entries: Iterator[tuple[int, bytes]], root: bytes | None) -> Iterator[tuple[int, bytes]]:
+    """The entries as they come; at the end they must be those that were verified."""
+    edge, leaves = Frontier(), list[bytes]()
+    for index, data in entries:
+        leaves.append(leaf_hash(data))
+        if len(leaves) == 256:  # noqa: PLR2004  a tile at a time
+            edge, leaves = edge.append_many(leaves), []
+        yield index, data
+    if root is not None and edge.append_many(leaves).root() != root:
+        raise TamperedError("the folder changed while it was replayed")
+
+
+def replay_folder(
+    folder: Path, *, size: int | None = None, root: bytes | None = None
+) -> tuple[Summary, list[Divergence]]:
+    """Replay a folder with a progress bar; the summary and the first divergences.
+
+    Args:
+        folder: the log.
+        size: entries to replay; all that the head covers if left out.
+        root: the root that was verified at this size.
+
+    Raises:
+        TamperedError: the entries are not those under the root.
+        FormatError, CannotJudgeError: an entry is not in a form that this release knows.
+    """
     log = LogFolder(folder)
     head = log.head()
-    with progress("replay", None if head is None else head.size) as bar:
+    if size is None:
+        size = 0 if head is None else head.size
+    with progress("replay", size) as bar:
         task = bar.task_ids[0]
         summary = Summary()
         first: list[Divergence] = []
         found = replay(
-            log.entries(), PolicyJudge(), progress=lambda done: bar.update(task, completed=done), summary=summary
+            _checked(log.entries(0, size), root),
+            PolicyJudge(),
+            progress=lambda done: bar.update(task, completed=done),
+            summary=summary,
         )
         for divergence in found:
             if len(first) < _LISTED:
@@ -114,66 +214,47 @@ def replay_folder(folder: Path) -> tuple[Summary, list[Divergence]]:
 
 
 def print_replay(summary: Summary, first: list[Divergence]) -> None:
-    """The summary, and the first divergences."""
-    for line in summary.lines():
+    """The summary and the first divergences; the verdict comes last."""
+    *lines, verdict = summary.lines()
+    for line in lines:
         console.print(line, markup=False)
     for divergence in first:
         console.print(f"differs   {divergence}", markup=False)
-
-
-def _verify(args: argparse.Namespace) -> int:
-    folder = _folder(args)
-    since = args.since.read_bytes() if args.since is not None else None
-    report = verify_folder(folder, _key(args, args.folder), since=since, strict=args.folder is not None)
-    print_report(report)
-    return report.exit_code
+    more = sum(summary.divergences.values()) - len(first)
+    if more > 0:
+        console.print(f"differs   and {more:,} more", markup=False)
+    console.print(verdict, markup=False)
 
 
 def _replay(args: argparse.Namespace) -> int:
-    folder = _folder(args)
-    report = verify_folder(folder, _key(args, args.folder), strict=args.folder is not None)
+    source = _source(args)
+    report = _verified(args, source)
     if report.exit_code != Exit.OK:
-        print_report(report)
+        print_report(report, own_key=source.own_key)
         error_console.print("not replayed: the log does not verify", markup=False)
         return report.exit_code
-    summary, first = replay_folder(folder)
+    summary, first = replay_folder(source.folder, size=report.size, root=report.root)
+    for line in report.lines()[:-1]:
+        console.print(line, markup=False)
+    console.print(LIMITS, markup=False)
     print_replay(summary, first)
     return summary.exit_code
 
 
-def _prove(args: argparse.Namespace) -> int:
-    with open_link(args) as link:
-        link.publish()
-        log = link.wiring.log
-        head = log.head()
-        if head is None or not 0 <= args.index < head.size:
-            raise NotFoundError("no published entry has this index")
-        entry = next(iter(log.entries(args.index, args.index + 1)))[1]
-        if args.check is not None:
-            key = VerifierKey.parse(args.key) if args.key else link.key
-            signed = InclusionProof.parse(args.check.read_bytes()).verify(
-                entry, NoteVerifier(key, KeyFolder.check_signature)
-            )
-            console.print(f"entry {args.index} stands in the log of {signed.size:,} entries", markup=False)
-            return Exit.OK
-        data = prove_inclusion(args.index, head, log.hashes(head.size)).to_bytes()
-    if args.output is not None:
-        args.output.write_bytes(data)
-    else:
-        console.print(data.decode(), end="", markup=False)
-    return Exit.OK
+# -- export ---------------------------------------------------------------------------------------------------
 
 
 def _export(args: argparse.Namespace) -> int:
-    with open_link(args) as link:
-        head = link.export(args.folder, actor=args.actor)
-        console.print(f"exported     {head.size:,} entries to {args.folder}", markup=False)
-        console.print(f"log key      {link.key.text}", markup=False)
-        console.print(f"fingerprint  {link.key.fingerprint}", markup=False)
+    with open_link(args) as link, progress("export", None) as bar:
+        task = bar.task_ids[0]
+        head = link.export(
+            args.folder,
+            actor=args.actor,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+        key = link.key
+    console.print(f"exported     {head.size:,} entries to {args.folder}", markup=False)
+    console.print(f"log key      {key.text}", markup=False)
+    console.print(f"fingerprint  {key.fingerprint}", markup=False)
     console.print("The key is not in the folder: give it to the auditor another way.")
     return Exit.OK
-
-
-def entries_of(folder: Path) -> Iterator[tuple[int, bytes]]:
-    """Entries of a folder, streamed."""
-    return LogFolder(folder).entries()

@@ -104,12 +104,12 @@ class Adoption:
             journal.write(tx)
         self.parts.publisher.tick()
 
-    def exported(self, *, by: str) -> None:
-        """Record that everything integrated so far leaves in an export."""
+    def exported(self, *, by: str, readme: str) -> None:
+        """Record that everything integrated so far leaves in an export, and the digest of the README that goes with it."""
         now, _ = self.parts.guard.read()
         with self.parts.store.transaction() as tx:
             journal = Journal(self.parts)
-            journal.export(0, tx.head().size, by, now)
+            journal.export(0, tx.head().size, by, readme, now)
             journal.write(tx)
 
     def allow(self, tokens: Sequence[bytes], *, listed: bool) -> None:

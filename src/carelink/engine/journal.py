@@ -329,9 +329,9 @@ class Journal:
         body = ReconciledBody(from_size=from_size, to_size=to_size, restored=restored, orphaned=orphaned, by=by)
         self._add(body, at)
 
-    def export(self, first: int, last: int, by: str, at: Instant) -> None:
-        """Entries left in an export."""
-        self._add(ExportBody(first=first, last=last, by=by), at)
+    def export(self, first: int, last: int, by: str, readme: str, at: Instant) -> None:
+        """Entries left in an export, with a README of this digest."""
+        self._add(ExportBody(first=first, last=last, by=by, readme=readme), at)
 
     def content(self, action: str, row: TemplateRow, by: str, at: Instant) -> None:
         """A template version registered, approved or withdrawn."""

@@ -19,11 +19,9 @@ from carelink.audit.checkpoint import (
     NoteVerifier,
     SignedCheckpoint,
     Signer,
-    VerifierKey,
     parse_signed_checkpoint,
     sign_checkpoint,
 )
-from carelink.audit.export_readme import export_readme
 from carelink.audit.merkle import EMPTY_ROOT, HashReader, leaf_hash
 from carelink.audit.proof import open_checkpoint
 from carelink.audit.tiles import (
@@ -176,10 +174,17 @@ class LogFolder:
                 sync_folder(full.parent)
             return removed
 
-    def export(self, target: Path, *, key: VerifierKey) -> SignedCheckpoint:
-        """Copy the published log into a new, self-contained folder, with a README that says how to verify it.
+    def export(
+        self, target: Path, *, readme: bytes | None = None, progress: Callable[[int, int], None] | None = None
+    ) -> SignedCheckpoint:
+        """Copy the published log into a new, self-contained folder.
 
-        The key is not put there: who verifies gets it another way; the README states its fingerprint as a claim.
+        The key is not put there: who verifies gets it another way.
+
+        Args:
+            target: the folder to make.
+            readme: text of its README, whose digest an export entry of the log holds; without one there is none.
+            progress: called with the number of entries copied so far and of all, now and then.
 
         Raises:
             ConflictError: the target exists and is not an empty folder, or lies in the log.
@@ -197,11 +202,14 @@ class LogFolder:
         make_folder(target)
         for name in _tiles_of(head.size):
             _place(target / name.path, self._as_published(name))
+            if progress is not None and name.level == ENTRIES:
+                progress(min(name.end, head.size), head.size)
         for text, _ in self.fetcher.names("checkpoints"):
             data = self.fetcher.read(f"checkpoints/{text}", MAX_NOTE)
             if data is not None and text.isascii() and text.isdigit() and int(text) <= head.size:
                 _place(target / "checkpoints" / text, data)
-        _place(target / "README.md", export_readme(head, key).encode())
+        if readme is not None:
+            _place(target / "README.md", readme)
         replace_file(target / "checkpoint", head.to_bytes())
         return head
 

@@ -16,10 +16,13 @@ from carelink.audit.bodies import (
     PluginEntry,
     PluginsBody,
     PolicyBody,
+    RecoveredBody,
+    ReleasedBody,
     SubjectBody,
 )
+from carelink.audit.decided import DecidedBody
 from carelink.audit.entry import Entry, encode_entry, salt_text
-from carelink.audit.kinds import ContentAction
+from carelink.audit.kinds import ContentAction, ReleaseCause
 from carelink.consent.facts import (
     Ask,
     ChannelFact,
@@ -68,8 +71,18 @@ def entry(body, at=T0):
     return Entry(at=at, body=body, salt=salt_text(bytes(16)))
 
 
+def written(body, index):
+    """When such an entry is written: a decision at its own instant, an end that needs a deadline long after it."""
+    if isinstance(body, DecidedBody):
+        return body.facts.at
+    late = isinstance(body, RecoveredBody) or (isinstance(body, ReleasedBody) and body.cause is ReleaseCause.EXPIRED)
+    return T0 + 10_000 * SECOND if late else T0 + index
+
+
 def encoded(bodies):
-    return [(index, encode_entry(entry(body, T0 + index))) for index, body in enumerate(bodies)]
+    """Entries in order; a body may come with the instant of its entry."""
+    pairs = [body if isinstance(body, tuple) else (body, written(body, index)) for index, body in enumerate(bodies)]
+    return [(index, encode_entry(entry(*pair))) for index, pair in enumerate(pairs)]
 
 
 def ground():

@@ -47,8 +47,10 @@ def test_the_report_reads_as_text() -> None:
     report = verify(FolderFetcher(GOLDEN), vkey=GOLDEN_KEY, check_signature=check)
     lines = report.lines()
     assert lines[0] == "origin    log.example/clinic   key 2f54bb94"
-    assert lines[1].startswith("head      20 entries   ")
-    assert lines[2] == "bytes     20 entries hashed, 3 earlier checkpoints reproduced"
+    assert lines[1] == "key       SHA-256 01efc2ff7f8756da9cf19d4c30201d32d38d4934e4427f7109be71c694165d54"
+    assert lines[2].startswith("head      20 entries   ")
+    assert lines[3] == "newest    entry written 2026-09-21T14:13:20Z by the clock of the hospital"
+    assert lines[4] == "bytes     20 entries hashed, 3 earlier checkpoints reproduced"
     assert lines[-1] == "VERIFIED"
 
 

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from carelink.audit import checkpoint as forms
 from carelink.audit import merkle, proof
+from carelink.audit.export_readme import export_readme
 from carelink.audit.findings import Judgement
 from carelink.audit.tiles import TILE_WIDTH, TileName
 from carelink.audit.verify import verify
@@ -331,7 +332,7 @@ def test_an_export_is_self_contained_and_says_how_to_check_it(folder: LogFolder,
     for first, last in ((0, 10), (10, 20), (20, 300)):
         publish(folder, first, last)
     target = tmp_path / "export"
-    head = folder.export(target, key=Signer().key)
+    head = folder.export(target, readme=export_readme(Signer().key).encode())
     assert head == folder.head() == LogFolder(target).head()
     assert files_of(target) == {
         "checkpoint", "checkpoints/10", "checkpoints/20", "checkpoints/300", "README.md", "tile/entries/000",
@@ -349,19 +350,19 @@ def test_an_export_leaves_out_what_is_not_covered_by_the_head(folder: LogFolder,
     publish(folder, 0, 10)
     with pytest.raises(TamperedError):
         publish(folder, 10, 300, root=bytes(32))
-    folder.export(tmp_path / "export", key=Signer().key)
+    folder.export(tmp_path / "export")
     assert verdict(tmp_path / "export").judgement is Judgement.OK
 
 
 def test_an_export_overwrites_nothing(folder: LogFolder, tmp_path: Path) -> None:
     with pytest.raises(CannotJudgeError):
-        folder.export(tmp_path / "early", key=Signer().key)
+        folder.export(tmp_path / "early")
     publish(folder, 0, 10)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter").write_text("x")
     for target in (tmp_path / "full", tmp_path / "full" / "letter", folder.path / "inner"):
         with pytest.raises(ConflictError):
-            folder.export(target, key=Signer().key)
+            folder.export(target)
 
 
 def test_the_head_copy_only_grows(folder: LogFolder, tmp_path: Path) -> None:
