@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
 import attrs
 
-from carelink.audit.tiles import read_entries
+from carelink.audit.checkpoint import Checkpoint, sign_checkpoint
+from carelink.audit.merkle import Frontier, leaf_hash
+from carelink.audit.tiles import read_entries, tile_files
 from carelink.engine.registration import ContactInput, PatientInput, RelatedInput
 from carelink.model.moment import HOUR, MINUTE, SECOND, parse_instant
 from carelink.ports.channel import ChannelEvent
@@ -35,6 +38,18 @@ class Clinic:
     key: str
     since: bytes
     states: Counter[str]
+
+    def signed(self, entries: Sequence[bytes], folder: Path, *history: int) -> Path:
+        """A log of these entries, made and signed by whoever holds the log's key."""
+        files = dict(tile_files(0, entries, lambda _: None))
+        for size in (*history, len(entries)):
+            root = Frontier().append_many(map(leaf_hash, entries[:size])).root()
+            note = sign_checkpoint(Checkpoint(self.world.link.key.name, size, root), [self.world.link.notary.signer])
+            files[f"checkpoints/{size}"] = files["checkpoint"] = note.to_bytes()
+        for path, data in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(data)
+        return folder
 
     def entries(self) -> list[bytes]:
         """The entries of the export."""
@@ -75,9 +90,7 @@ def build(folder: Path) -> Clinic:
     _open_ends(world, states)
     head = world.link.export(folder / "export", actor="auditor")
     assert head.size > 256, "the export should need more than one bundle"
-    return Clinic(
-        world=world, export=folder / "export", key=world.link.key.text, since=since, states=+states
-    )
+    return Clinic(world=world, export=folder / "export", key=world.link.key.text, since=since, states=+states)
 
 
 def _outcomes(world: World, states: Counter[str]) -> None:
@@ -94,7 +107,7 @@ def _outcomes(world: World, states: Counter[str]) -> None:
             states["handed over: accepted"] += 1
         world.clock.advance(MINUTE)
     stopped = world.link.send(world.ask(world.patient()))
-    assert not stopped.effect.value == "permit"
+    assert stopped.effect.value != "permit"
     states["deferred" if stopped.effect.value == "defer" else "refused"] += 1
     with world.link.wiring.store.transaction() as tx:
         tx.put_channel_stop("rec-email", stopped=False)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,6 +26,25 @@ settings.register_profile("full", max_examples=5000, deadline=None, suppress_hea
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def _module(name: str) -> ModuleType:
+    """A module that lies beside the tests and holds none."""
+    spec = importlib.util.spec_from_file_location(f"carelink_tests_{name}", Path(__file__).parent / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The export of a clinic in which every way a request can end has happened. To be read, not changed."""
+    built = _module("clinic").build(tmp_path_factory.mktemp("clinic"))
+    yield built
+    built.world.link.close()
 
 
 @pytest.fixture(scope="session")

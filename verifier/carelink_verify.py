@@ -108,11 +108,8 @@ class Note:
     def __init__(self, data, key):
         body, mark, lines = data.decode("utf-8", "replace").rpartition("\n\n")
         rows, head = lines[:-1].split("\n"), body.split("\n")
-        if (
-            len(data) > MAX_NOTE
-            or any(each < " " and each != "\n" for each in body + lines)
-            or "\ufffd" in body + lines
-        ):
+        odd = any((each < " " and each != "\n") or each == "\ufffd" for each in body + lines)
+        if len(data) > MAX_NOTE or odd:
             raise Bad("not a note of UTF-8 text")
         if not mark or not lines.endswith("\n") or len(rows) > 64 or len(head) != 3 or not head[0]:
             raise Bad("not three lines and their signatures")
@@ -200,7 +197,7 @@ plugins: digest plugins; mode: mode by / checks; subject: subject / standing age
 merged: subject merged; content: action template version digest by / purposes channels since until;
 suppression_lifted: suppression by at;
 consent_granted: grant subject purposes channels by since separate notice evidence / until; erasing: subject reason;
-consent_ended: grant subject state ended_at / evidence; erased: subject kept; export: first last by;
+consent_ended: grant subject state ended_at / evidence; erased: subject kept; export: first last by / readme;
 suppression_added: suppression purposes channels source since / person address until; key: action key version;
 suppression_carried: suppression address purposes channels source since / until; witness: name size digest;
 decision: request facts policy effect rules reasons decision / earliest notes lease reservation expires;
@@ -260,7 +257,7 @@ class Conservation:
     """What became of every request: exactly one final state each, and one claimed permit behind each hand-over."""
 
     def __init__(self):
-        self.state, self.open, self.breaks = {}, {}, []
+        self.state, self.open, self.breaks, self.readme = {}, {}, [], None
 
     def take(self, index, kind, body):
         if kind == "decision":
@@ -381,6 +378,7 @@ class Check:
         try:
             entry = read_entry(data, index, self.key.name)
             self.balance.take(index, entry["kind"], entry["body"])
+            self.balance.readme = entry["body"].get("readme") if entry["kind"] == "export" else self.balance.readme
         except Bad as error:
             self.found(TAMPERED, f"{path}: entry {index}: {error}")
         except LookupError as error:
@@ -399,6 +397,8 @@ class Check:
                 data, tile = self.read(path), tile_of(path)
                 called_for = tile is not None and (path in missing or path in edges)
                 missing.discard(path)
+                if path == "README.md" and data is not None and hashlib.sha256(data).hexdigest() != self.balance.readme:
+                    self.found(TAMPERED, "README.md: not the text that was exported with the log; do not follow it")
                 if data is not None and called_for:
                     if levels and not self.is_right(tile, data, levels):
                         self.found(TAMPERED, f"{path}: not what the entries give")

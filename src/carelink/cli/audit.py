@@ -23,7 +23,7 @@ from carelink.cli.audit_key import KEY_HELP, trusted_key
 from carelink.cli.audit_proofs import add_prove
 from carelink.cli.common import console, error_console, open_link, progress
 from carelink.cli.exit_codes import Exit
-from carelink.errors import InvalidInputError, StoreError, TamperedError
+from carelink.errors import FormatError, InvalidInputError, StoreError, TamperedError
 from carelink.keys.folder import KeyFolder
 from carelink.model.moment import DAY, HOUR, MINUTE, Instant
 from carelink.ports.system import Clock
@@ -233,7 +233,14 @@ def _replay(args: argparse.Namespace) -> int:
         print_report(report, own_key=source.own_key)
         error_console.print("not replayed: the log does not verify", markup=False)
         return report.exit_code
-    summary, first = replay_folder(source.folder, size=report.size, root=report.root)
+    changed = False
+    summary, first = Summary(), list[Divergence]()
+    try:
+        summary, first = replay_folder(source.folder, size=report.size, root=report.root)
+    except FormatError:
+        changed = True  # every entry was in its form a moment ago
+    if changed:
+        raise TamperedError("the folder changed while it was replayed")
     for line in report.lines()[:-1]:
         console.print(line, markup=False)
     console.print(LIMITS, markup=False)
