@@ -171,7 +171,7 @@ class Books:
             "refused claims": (self.counts["refused claims"], self.ends["released: claim_refused"]),
         }
         for name, (one, other) in sums.items():
-            print(f"{name:<18} {one:>9} = {other:<9} {'' if one == other else 'BROKEN'}".rstrip())
+            print(f"{name} {one} = {other}{'' if one == other else ' BROKEN'}")
             if one != other:
                 self.breaks.append(f"end of the log: {name}: {one} is not {other}")
 
@@ -195,10 +195,10 @@ def main(arguments: list[str]) -> int:
     states = Counter(books.requests.values())
     for name in (*STATES, *sorted(set(states) - set(STATES))):
         if states[name]:
-            print(f"  {states[name]:>9}  {name}")
+            print(f"  {name:<28} {states[name]}")
     for name, number in sorted(books.counts.items()):
         if name.startswith("entry "):
-            print(f"  {number:>9}  {name}")
+            print(f"  {name:<28} {number}")
     for line in books.breaks:
         print(f"BROKEN {line}")
     print("NOT CONSERVED" if books.breaks else "CONSERVED")
