@@ -88,12 +88,14 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
     words = [[line[place] for line in [columns, *body]] for place in range(len(columns))]
     width = console.width if console.is_terminal else max(console.width, _WIDE)
     least = sum(max(cell_len(word) for cell in column for word in (cell.split() or [""])) + 3 for column in words)
-    grid = Table(title=title or None, title_justify="left", header_style="bold", show_edge=False, pad_edge=False)
+    grid = Table(header_style="bold", show_edge=False, pad_edge=False)
     for name, column in zip(columns, words, strict=True):
         whole = least <= width and not any(" " in cell for cell in column[1:])
         grid.add_column(name, overflow="fold", no_wrap=whole)
     for row in body:
         grid.add_row(*(Text(cell) for cell in row))
+    if title:
+        console.print(title, style="italic", markup=False)
     # Rich lets no table be wider than its console, and a pipe's console is 80 columns wide.
     _Console(file=console.file, width=width, highlight=False, emoji=False).print(grid)
 
