@@ -198,7 +198,7 @@ def _check_revision(found: str) -> None:
         return
     if not found:
         raise StoreError("the file is no carelink data store", hint="check the path")
-    if found in REVISIONS:
+    if found < HEAD:
         raise StoreOutdatedError(f"the store has schema {found}, this version works with {HEAD}")
     raise StoreOutdatedError("the store was made by a newer version", hint="use that version of carelink")
 
