@@ -11,7 +11,7 @@ from carelink.consent.facts import Facts, GrantFact, Known, StopFact
 from carelink.model.moment import Instant
 from carelink.vocabulary import AgeBand, GrantState, RecipientRole, Standing
 
-__all__ = ["NOT_DERIVED", "Difference", "differences", "expected_stops"]
+__all__ = ["NOT_DERIVED", "Difference", "binding", "differences", "expected_stops"]
 
 NOT_DERIVED: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -170,7 +170,14 @@ def _stops(state: LogState, facts: Facts) -> Iterator[Difference]:
             yield Difference(f"stops.{field}", getattr(ours, field), getattr(theirs, field))
 
 
-def _letters(row: Reservation, facts: Facts, subjects: frozenset[str]) -> str:
+def binding(row: Reservation, facts: Facts, subjects: frozenset[str]) -> str:
+    """Which of subject ("s"), recipient ("r"), address ("a") of a request a reservation counts against.
+
+    Args:
+        row: the reservation.
+        facts: of the request.
+        subjects: pseudonyms of the request's subject, merged ones included.
+    """
     persons = {row.subject, row.recipient}
     binds = "s" if persons & subjects else ""
     binds += "r" if facts.recipient in persons else ""
@@ -185,7 +192,7 @@ def _touches(state: LogState, facts: Facts, own: str | None) -> Iterator[Differe
     subjects = frozenset({facts.subject}) | state.aliases(facts.subject)
     refs = {*subjects, facts.recipient} | ({facts.address} if facts.address is not None else set())
     expected: list[tuple[Any, ...]] = sorted(
-        (row.at, row.purpose, row.channel_kind, _letters(row, facts, subjects), row.reply)
+        (row.at, row.purpose, row.channel_kind, binding(row, facts, subjects), row.reply)
         for key, row in state.touches_of(refs).items()
         if key != own and row.at >= since
     )

@@ -20,6 +20,7 @@ from carelink.audit.merkle import Frontier, leaf_hash
 from carelink.audit.replay import replay
 from carelink.audit.verify import verify
 from carelink.cli.audit_key import KEY_HELP, trusted_key
+from carelink.cli.audit_policy import add_policy_options, replay_under
 from carelink.cli.audit_proofs import add_prove
 from carelink.cli.common import console, error_console, open_link, progress
 from carelink.cli.exit_codes import Exit
@@ -64,11 +65,16 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         one.add_argument("--since", type=Path, metavar="FILE", help="a checkpoint kept from earlier")
         one.add_argument("--evidence", type=Path, metavar="FILE", help="write signed notes that contradict each other")
         one.set_defaults(run=run)
+        if name == "replay":
+            add_policy_options(one)
     add_prove(verbs, source=_source_of_proof)
     export = verbs.add_parser("export", help="copy the published log into a self-contained folder")
     export.add_argument("folder", type=Path)
     export.add_argument("--actor", default="export", help="who exports; kept as a pseudonym")
     export.set_defaults(run=_export)
+    from carelink.cli.report.command import add_report
+
+    add_report(verbs)
 
 
 # -- where folder and key come from ---------------------------------------------------------------------------
@@ -245,6 +251,8 @@ def _replay(args: argparse.Namespace) -> int:
         console.print(line, markup=False)
     console.print(LIMITS, markup=False)
     print_replay(summary, first)
+    if summary.exit_code == Exit.OK and (args.policy or args.drop):
+        replay_under(args, source.folder, size=report.size or 0)
     return summary.exit_code
 
 

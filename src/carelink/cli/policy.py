@@ -1,12 +1,16 @@
-"""`carelink policy list|show|adopt`: the packs in force, their rules and sources; adopting another set."""
+"""`carelink policy list|show|adopt|diff`: the packs in force, their rules and sources; adopting another set."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from carelink.cli.audit import print_report, verify_folder
+from carelink.cli.audit_key import KEY_HELP, trusted_key
+from carelink.cli.audit_policy import add_policy_options, answer_of, gate
 from carelink.cli.common import console, is_chinese, open_link, table
 from carelink.cli.exit_codes import Exit
+from carelink.errors import InvalidInputError
 from carelink.packs.loader import bundled, bundled_bytes
 
 __all__ = ["add"]
@@ -25,6 +29,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     adopt.add_argument("--actor", required=True)
     adopt.add_argument("--approver", action="append", default=[], help="needed twice to drop or replace a pack")
     adopt.set_defaults(run=_adopt)
+    diff = verbs.add_parser("diff", help="what a change of policy would have decided; fails if it allows unawares")
+    add_policy_options(diff)
+    diff.add_argument("--log", type=Path, required=True, metavar="DIR", help="exported folder")
+    diff.add_argument("--key", required=True, help=KEY_HELP)
+    diff.add_argument("--allows", action="append", default=[], metavar="RULE",
+                      help="a rule whose recorded refusals the change means to allow")  # fmt: skip
+    diff.set_defaults(run=_diff)
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -60,3 +71,16 @@ def _adopt(args: argparse.Namespace) -> int:
         policy = link.adopt(data, actor=args.actor, approvers=args.approver)
     console.print(f"in force: {policy.digest[:16]}  {', '.join(pack.id for pack in policy.packs)}", markup=False)
     return Exit.OK
+
+
+def _diff(args: argparse.Namespace) -> int:
+    if not args.policy and not args.drop:
+        raise InvalidInputError("no change is named", hint="pass --policy PACK or --drop ID")
+    report = verify_folder(args.log, trusted_key(args.key, args.log).text)
+    if report.exit_code != Exit.OK:
+        print_report(report)
+        return report.exit_code
+    answer = answer_of(args.log, args.policy, args.drop, size=report.size)
+    for line in answer.lines():
+        console.print(line, markup=False)
+    return gate(answer, args.allows)

@@ -1,1 +1,0 @@
-"""Revisions, oldest first by name. A released one is never edited."""
