@@ -30,6 +30,7 @@ from carelink.engine.safe import Safe
 from carelink.engine.stops import Stopped
 from carelink.engine.why import Story, why
 from carelink.errors import InvalidInputError, NotFoundError
+from carelink.forgetful import forgetful
 from carelink.keys.folder import KeyFolder
 from carelink.keys.store import KeyStore
 from carelink.model.ids import GrantId, PatientId, RequestRef, SuppressionId, is_ref
@@ -114,6 +115,7 @@ def _instant(moment: datetime | None) -> Instant | None:
     return None if moment is None else from_datetime(moment)
 
 
+@forgetful
 class CareLink:
     """One tenant's gate, ledger and log.
 

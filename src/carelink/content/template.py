@@ -98,8 +98,8 @@ class Template:
 class Rendered:
     """Text ready to hand over. Its repr shows nothing: it may name a person."""
 
-    subject: str
-    body: str
+    subject: str = attrs.field(repr=False)
+    body: str = attrs.field(repr=False)
 
     def __repr__(self) -> str:
         return "Rendered(...)"

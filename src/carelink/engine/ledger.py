@@ -44,7 +44,7 @@ class GrantOrder:
 
     patient: PatientId
     scope: Scope
-    evidence: str
+    evidence: str = attrs.field(repr=False)
     by: RecipientRole = RecipientRole.SELF
     since: Instant | None = None
     until: Instant | None = None

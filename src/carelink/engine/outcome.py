@@ -12,7 +12,12 @@ from carelink.model.ids import RequestRef, ReservationId
 from carelink.model.moment import Instant
 from carelink.vocabulary import Effect, Outcome
 
-__all__ = ["Forecast", "Receipt", "SendOutcome"]
+__all__ = ["Forecast", "Receipt", "SendOutcome", "bare"]
+
+
+def bare(error: CarelinkError | None) -> CarelinkError | None:
+    """An error that is handed back as a value, without the frames it passed: they hold what it must not (P8)."""
+    return None if error is None else error.with_traceback(None)
 
 
 @attrs.frozen(kw_only=True)
@@ -51,7 +56,7 @@ class SendOutcome:
     receipt: Receipt | None = None
     repeated: bool = False
     in_flight: bool = False
-    error: CarelinkError | None = None
+    error: CarelinkError | None = attrs.field(default=None, converter=bare)
 
     @property
     def reasons(self) -> tuple[Verdict, ...]:
@@ -73,7 +78,7 @@ class Forecast:
 
     effect: Effect
     decision: Decision | None
-    error: CarelinkError | None = None
+    error: CarelinkError | None = attrs.field(default=None, converter=bare)
     handed_over_before: bool = False
 
     def __bool__(self) -> NoReturn:

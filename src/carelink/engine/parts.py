@@ -164,5 +164,6 @@ class Parts:
             if not name:
                 raise InvalidInputError(f"no channel is set for `{channel}`", hint=f"set `routes.{channel}`")
         if name not in self.channels:
-            raise NotFoundError(f"no channel `{name}` is registered", hint="see `carelink channels list`")
+            # The name is not repeated: in a shifted column it is somebody's address (P8).
+            raise NotFoundError("no channel of this name is registered", hint="see `carelink channels list`")
         return name

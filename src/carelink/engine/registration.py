@@ -14,6 +14,7 @@ import attrs
 from carelink.engine.journal import Journal
 from carelink.engine.ledger import person_gate
 from carelink.engine.membership import age_band
+from carelink.engine.outcome import bare
 from carelink.engine.parts import Parts
 from carelink.engine.zones import check_zone, local_date
 from carelink.errors import CarelinkError, InvalidInputError, NotFoundError
@@ -77,7 +78,7 @@ class Registered:
     created: bool = False
     changed: bool = False
     unusable: int = 0
-    error: CarelinkError | None = None
+    error: CarelinkError | None = attrs.field(default=None, converter=bare)
 
 
 @attrs.define

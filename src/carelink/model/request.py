@@ -10,6 +10,7 @@ from typing import Final
 import attrs
 
 from carelink.errors import InvalidInputError
+from carelink.forgetful import forgetful
 from carelink.model.ids import PatientId, RelatedId, is_ref
 from carelink.model.moment import Instant, from_datetime
 from carelink.vocabulary import DisclosureScope, Purpose, word
@@ -42,6 +43,7 @@ def _plain(text: object) -> bool:
     return isinstance(text, str) and not any("\ud800" <= mark <= "\udfff" for mark in text)
 
 
+@forgetful
 @attrs.frozen(kw_only=True, repr=False)
 class Request:
     """One message wanted.
@@ -66,13 +68,13 @@ class Request:
         InvalidInputError: a field is empty, too long or not in its vocabulary.
     """
 
-    key: str
+    key: str = attrs.field(repr=False)
     patient: PatientId
     purpose: Purpose = attrs.field(converter=_purpose)
     channel: str
     template: str
     version: int = 0
-    variables: Mapping[str, str] = attrs.field(factory=dict, converter=_copied)
+    variables: Mapping[str, str] = attrs.field(factory=dict, converter=_copied, repr=False)
     recipient: RelatedId | None = None
     disclosure: DisclosureScope | None = attrs.field(default=None, converter=_disclosure)
     automated: bool = False

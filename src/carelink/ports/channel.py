@@ -154,7 +154,7 @@ class SendResult:
     """
 
     outcome: Outcome
-    provider_id: str | None = None
+    provider_id: str | None = attrs.field(default=None, repr=False)
     code: str = ""
     retry_after: Micros | None = None
 
@@ -165,7 +165,7 @@ class LookupResult:
 
     found: bool | None
     outcome: Outcome = Outcome.UNKNOWN
-    provider_id: str | None = None
+    provider_id: str | None = attrs.field(default=None, repr=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -181,9 +181,9 @@ class ChannelEvent:
     """
 
     event: DeliveryEvent
-    key: str | None = None
-    provider_id: str | None = None
-    event_id: str | None = None
+    key: str | None = attrs.field(default=None, repr=False)
+    provider_id: str | None = attrs.field(default=None, repr=False)
+    event_id: str | None = attrs.field(default=None, repr=False)
     address: Personal[str] | None = None
     text: Personal[str] | None = None
     at: Instant | None = None
