@@ -419,6 +419,24 @@ class CareLink:
         self.notary.publish()
         return self._wiring.log.export(target, readme=readme, progress=progress)
 
+    def cosigned(self, answer: bytes, witness: str) -> SignedCheckpoint:
+        """Take a witness's answer: its signature goes to the checkpoint it signed, and that it did is an entry.
+
+        Args:
+            answer: the cosigned checkpoint note.
+            witness: the witness's verifier key line, obtained from the witness.
+
+        Raises:
+            FormatError: not a note, or not the key of a witness.
+            NotFoundError: no checkpoint of this size is published.
+            CannotJudgeError, TamperedError: it is not this witness's signature of what is published.
+        """
+        verifier = NoteVerifier(VerifierKey.parse(witness), self._wiring.key_folder.check_signature)
+        signed, _seconds = self._wiring.log.cosign(answer, verifier)
+        digest = sha256(signed.note.text.encode()).hexdigest()
+        self.adoption.witnessed(name=verifier.key.name, size=signed.size, digest=digest)
+        return signed
+
     def allow(self, address: str, *, listed: bool = True) -> None:
         """Put an address on the team's allow-list, or take it off.
 

@@ -73,6 +73,8 @@ class FindingCode(StrEnum):
     """The README is not the text that the last export entry says went with the export."""
     SURPLUS = "surplus"
     """A file that does not belong to the log."""
+    WITNESS = "witness"
+    """Too few of the trusted witnesses cosigned, or one of their cosignatures does not verify."""
     UNREADABLE = "unreadable"
     """The medium did not give the file."""
 
@@ -166,6 +168,8 @@ class Report:
         history: earlier checkpoints in the folder that the entries reproduce.
         since: size of the remembered checkpoint that was shown to be a prefix; None when none was given, or it was not.
         strict: whether files beyond the head counted as findings.
+        witnessed: entries of the largest checkpoint that enough trusted witnesses cosigned; `witnesses`: who, and
+            `witnessed_at`: when the first of them did, POSIX seconds by its clock.
         latest: latest instant at which an entry says it was written, by its writer's clock; None when unknown.
     """
 
@@ -183,6 +187,9 @@ class Report:
     since: int | None = None
     strict: bool = True
     latest: Instant | None = None
+    witnessed: int | None = None
+    witnesses: tuple[str, ...] = ()
+    witnessed_at: int = 0
 
     @property
     def exit_code(self) -> int:
@@ -191,7 +198,11 @@ class Report:
 
     @property
     def tier(self) -> str:
-        """How much this shows: `remembered` up to a checkpoint kept elsewhere, else `signed`: by the key's holder."""
+        """How much this shows: `witnessed` by others up to a size, `remembered` by the reader, else `signed`: by the
+        key's holder alone.
+        """
+        if self.witnessed is not None:
+            return "witnessed"
         return "signed" if self.since is None else "remembered"
 
     def lines(self) -> tuple[str, ...]:
@@ -206,9 +217,16 @@ class Report:
                 f"newest    entry written {to_datetime(self.latest):%Y-%m-%dT%H:%M:%SZ} by the clock of the hospital"
             )
         lines.append(f"bytes     {self.checked:,} entries hashed, {self.history:,} earlier checkpoints reproduced")
-        if self.since is None:
+        if self.witnessed is not None:
+            names, beyond = ", ".join(map(shown, self.witnesses)), (self.size or 0) - self.witnessed
+            at = to_datetime(Instant(self.witnessed_at * 1_000_000))
+            lines.append(
+                f"tier      witnessed: {self.witnessed:,} entries, by {names} at {at:%Y-%m-%dT%H:%M:%SZ}; "
+                f"the last {beyond:,} are not"
+            )
+        if self.since is None and self.witnessed is None:
             lines.append("tier      signed: a rewrite by the key's holder shows only against a remembered checkpoint")
-        else:
+        elif self.since is not None:
             lines.append(f"tier      remembered: extends the given checkpoint of {self.since:,} entries")
         lines += [f"found     {finding}" for finding in self.findings]
         if self.unlisted:

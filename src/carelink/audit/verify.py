@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -32,6 +33,7 @@ from carelink.audit.fetcher import Fetcher, NodeKind
 from carelink.audit.findings import MAX_LISTED, FindingCode, Findings, Report, shown
 from carelink.audit.scan import EntryCheck, Progress, TreeScan
 from carelink.audit.surplus import SurplusWalk
+from carelink.audit.witness import Witnessing
 from carelink.errors import CarelinkError, FormatError, StoreError
 
 __all__ = ["verify"]
@@ -48,6 +50,8 @@ def verify(
     strict: bool = True,
     progress: Progress | None = None,
     check_entry: EntryCheck | None = None,
+    witnesses: Sequence[str] = (),
+    require_witness: int = 0,
 ) -> Report:
     """Verify a published log.
 
@@ -59,6 +63,8 @@ def verify(
         strict: off while a writer is at work on the folder: what lies beyond the head is then no finding.
         progress: called after every 256 entries.
         check_entry: replaces the check of each entry's form, for trees that do not hold carelink's entries.
+        witnesses: trusted keys of witnesses (type cosignature/v1) as text.
+        require_witness: how many distinct ones of them must have cosigned one of the log's checkpoints.
 
     Returns:
         The report; nothing is raised for anything the folder, the key or the remembered checkpoint holds.
@@ -68,6 +74,7 @@ def verify(
     if verifier is None:
         return Report(findings.judgement, tuple(findings.listed), strict=strict)
     run = _Verification(fetch, verifier, findings, strict=strict)
+    run.witnessing = Witnessing.of(witnesses, check_signature, require_witness, findings)
     try:
         run.verify(since, progress, check_entry)
     except StoreError as error:
@@ -100,6 +107,7 @@ class _Verification:
         self._since_shown: int | None = None
         self._checked = 0
         self._form = CanonicalEntries(verifier.key.name)
+        self.witnessing = Witnessing(())
 
     def verify(self, since: bytes | None, progress: Progress | None, check_entry: EntryCheck | None) -> None:
         """Run all checks that the state of the folder allows."""
@@ -128,8 +136,11 @@ class _Verification:
         finally:
             scan.settle(root_is_signed=None)
             self._checked = scan.checked
-        if root == head.root and check_entry is None:
-            self._read_readme()
+        if root == head.root:
+            self.witnessing.see(head, "checkpoint", self._findings)
+            if check_entry is None:
+                self._read_readme()
+        self.witnessing.settle(self._findings)
         SurplusWalk(self._fetch, head.size, self._sizes, self._findings, strict=self._strict).run()
 
     def report(self) -> Report:
@@ -149,6 +160,9 @@ class _Verification:
             history=self._reproduced,
             since=self._since_shown,
             strict=self._strict,
+            witnessed=self.witnessing.size,
+            witnesses=self.witnessing.names,
+            witnessed_at=self.witnessing.seconds,
             latest=self._form.latest,
         )
 
@@ -236,7 +250,9 @@ class _Verification:
             signed = self._read_history(path, size)
             if signed is not None and signed.root != root:
                 self._contradicted.append((path, signed))
-            self._reproduced += signed is not None and signed.root == root
+            if signed is not None and signed.root == root:
+                self._reproduced += 1
+                self.witnessing.see(signed, path, self._findings)
 
     def _settle(self, root: bytes | None, head: SignedCheckpoint) -> None:
         """Name what the roots say: changed bytes if the entries miss the signed root, else a second history."""

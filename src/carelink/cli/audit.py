@@ -6,7 +6,7 @@ An auditor's machine has no home: with a folder or a proof file named, nothing o
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -63,6 +63,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         one.add_argument("folder", nargs="?", type=Path, help="exported folder (else this home's published log)")
         one.add_argument("--key", help=KEY_HELP)
         one.add_argument("--since", type=Path, metavar="FILE", help="a checkpoint kept from earlier")
+        one.add_argument(
+            "--witness", action="append", default=[], metavar="KEY", help="a trusted witness's key, or its file"
+        )
+        one.add_argument("--require-witness", type=int, default=0, metavar="N",
+                         help="so many of them must have cosigned a checkpoint of the log")  # fmt: skip
         one.add_argument("--evidence", type=Path, metavar="FILE", help="write signed notes that contradict each other")
         one.set_defaults(run=run)
         if name == "replay":
@@ -107,7 +112,15 @@ def _source_of_proof(args: argparse.Namespace) -> tuple[LogFolder, NoteVerifier]
 # -- verify ---------------------------------------------------------------------------------------------------
 
 
-def verify_folder(folder: Path, key: str, *, since: bytes | None = None, strict: bool = True) -> Report:
+def verify_folder(
+    folder: Path,
+    key: str,
+    *,
+    since: bytes | None = None,
+    strict: bool = True,
+    witnesses: Sequence[str] = (),
+    require_witness: int = 0,
+) -> Report:
     """Verify a folder with a progress bar."""
     with progress("verify", None) as bar:
         task = bar.task_ids[0]
@@ -117,6 +130,8 @@ def verify_folder(folder: Path, key: str, *, since: bytes | None = None, strict:
             check_signature=KeyFolder.check_signature,
             since=since,
             strict=strict,
+            witnesses=witnesses,
+            require_witness=require_witness,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
 
@@ -152,7 +167,14 @@ def _age(latest: Instant, now: Instant) -> str:
 
 def _verified(args: argparse.Namespace, source: _Source) -> Report:
     since = None if args.since is None else _read_note(args.since)
-    report = verify_folder(source.folder, source.key.text, since=since, strict=not source.own)
+    report = verify_folder(
+        source.folder,
+        source.key.text,
+        since=since,
+        strict=not source.own,
+        witnesses=[trusted_key(text, source.folder).text for text in args.witness],
+        require_witness=args.require_witness,
+    )
     if args.evidence is not None and report.evidence:
         args.evidence.write_bytes(b"\n".join(report.evidence))
     return report

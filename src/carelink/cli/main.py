@@ -20,7 +20,7 @@ __all__ = ["build_parser", "main"]
 
 COMMANDS: Final = (
     "demo", "init", "mode", "patients", "consent", "content", "policy", "preview", "send", "inbound", "why",
-    "audit", "channels", "store", "doctor",
+    "audit", "witness", "channels", "store", "doctor",
 )  # fmt: skip
 _VALUED: Final = ("--home", "--lang")
 _PLAIN: Final = ("--verbose",)

@@ -112,6 +112,14 @@ class Adoption:
             journal.export(0, tx.head().size, by, readme, now)
             journal.write(tx)
 
+    def witnessed(self, *, name: str, size: int, digest: str) -> None:
+        """Record that a witness cosigned the log at a size; `digest` is SHA-256 of the note it signed."""
+        now, _ = self.parts.guard.read()
+        with self.parts.store.transaction() as tx:
+            journal = Journal(self.parts)
+            journal.witness(name, size, digest, now)
+            journal.write(tx)
+
     def allow(self, tokens: Sequence[bytes], *, listed: bool) -> None:
         """Put addresses on the team's allow-list, or take them off."""
         with self.parts.store.transaction() as tx:

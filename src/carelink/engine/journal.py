@@ -32,6 +32,7 @@ from carelink.audit.bodies import (
     SuppressionAddedBody,
     SuppressionCarriedBody,
     SuppressionLiftedBody,
+    WitnessBody,
 )
 from carelink.audit.decided import ClaimBody, DecisionBody
 from carelink.audit.entry import Entry, encode_entry, salt_text
@@ -332,6 +333,10 @@ class Journal:
     def export(self, first: int, last: int, by: str, readme: str, at: Instant) -> None:
         """Entries left in an export, with a README of this digest."""
         self._add(ExportBody(first=first, last=last, by=by, readme=readme), at)
+
+    def witness(self, name: str, size: int, digest: str, at: Instant) -> None:
+        """A witness cosigned the log at a size."""
+        self._add(WitnessBody(name=name, size=size, digest=digest), at)
 
     def content(self, action: str, row: TemplateRow, by: str, at: Instant) -> None:
         """A template version registered, approved or withdrawn."""

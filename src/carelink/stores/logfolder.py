@@ -36,11 +36,13 @@ from carelink.audit.tiles import (
     tile_files,
     tile_hash_reader,
 )
+from carelink.audit.witness import merge
 from carelink.errors import (
     CannotJudgeError,
     ConfigurationError,
     ConflictError,
     InvalidInputError,
+    NotFoundError,
     StoreError,
     StoreRestoredError,
     TamperedError,
@@ -151,6 +153,30 @@ class LogFolder:
             self._keep(signed, at)
             self._drop_replaced(size)
         return signed
+
+    def cosign(self, cosigned: bytes, witness: NoteVerifier) -> tuple[SignedCheckpoint, int]:
+        """Add a witness's signature to the published checkpoint it signed.
+
+        Returns:
+            The checkpoint with the signature, and the time the witness gave it, POSIX seconds.
+
+        Raises:
+            NotFoundError: no checkpoint of this size is published.
+            FormatError, CannotJudgeError, TamperedError: as for `carelink.audit.witness.merge`.
+            StoreError: the folder cannot be written, or another writer holds it.
+        """
+        size = parse_signed_checkpoint(cosigned).size
+        with folder_lock(self.path):
+            path = f"checkpoints/{size}"
+            data = self.fetcher.read(path, MAX_NOTE)
+            if data is None:
+                raise NotFoundError(f"no checkpoint of {size} entries is published here")
+            signed, seconds = merge(data, cosigned, witness)
+            replace_file(self.path / path, signed.to_bytes())
+            head = self.head()
+            if head is not None and head.note.text == signed.note.text:
+                replace_file(self.path / "checkpoint", signed.to_bytes())
+        return signed, seconds
 
     def drop_unsigned(self, verifier: NoteVerifier) -> int:
         """Remove what lies beyond the signed head: the rest of a publication that a restored store will not repeat.
