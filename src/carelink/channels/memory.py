@@ -36,6 +36,7 @@ class MemoryChannel:
         address = AddressKind.EMAIL if kind is ChannelKind.EMAIL else AddressKind.PHONE
         self.info = ChannelInfo(name=f"memory-{kind.value}", kind=kind, address_kind=address, version="1", local=True)
         self.kept: list[Kept] = []
+        self._keys: set[str] = set()
         self._prepared: dict[str, Kept] = {}
 
     def prepare(self, message: OutboundMessage) -> Prepared:
@@ -57,13 +58,14 @@ class MemoryChannel:
     def send(self, prepared: Prepared) -> SendResult:
         """Keep it, once."""
         made = self._prepared.pop(prepared.key, None)
-        repeated = any(item.key == prepared.key for item in self.kept)
+        repeated = prepared.key in self._keys
         if made is not None and not repeated:
             self.kept.append(made)
+            self._keys.add(prepared.key)
         return SendResult(outcome=Outcome.ACCEPTED, provider_id=prepared.key, code="repeated" if repeated else "")
 
     def lookup(self, key: str, address: Personal[str], since: Instant) -> LookupResult:
         """What is kept was handed over."""
         del address, since
-        found = any(item.key == key for item in self.kept)
+        found = key in self._keys
         return LookupResult(found=found, outcome=Outcome.ACCEPTED if found else Outcome.NOT_SENT)
