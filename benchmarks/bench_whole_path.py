@@ -201,7 +201,7 @@ class Bench:
         syncs = SyncCounter()
         home = self.copy()
         with opened(home) as link:
-            writer = link.wiring.store._writer  # noqa: SLF001  to be counted
+            writer = link.wiring.store._writer
             ours = counted(writer, syncs, lambda: send(link, self.requests, self.batch))
         job = Job(self.base / "data" / "carelink.db", home / "data" / "carelink.db")
         copy = self.place / "floor.db"

@@ -59,7 +59,7 @@ class Job:
                 self.decisions.append((index, request, data))
             else:
                 self.outcomes.setdefault(request, []).append((request, data))
-        found = new.execute(f"SELECT {RESERVATION} FROM reservations")  # noqa: S608  a constant
+        found = new.execute(f"SELECT {RESERVATION} FROM reservations")
         self.reservations = {row[1]: row for row in found}
         old.close()
         new.close()
@@ -126,7 +126,7 @@ class Floor:
         self._read(requests, rows)
         marks = ", ".join("?" * 24)
         claimed = [(*row[:18], "claimed", *row[19:21], None, "", None) for row in rows]
-        self.db.executemany(f"INSERT INTO reservations ({RESERVATION}) VALUES ({marks})", claimed)  # noqa: S608  a constant
+        self.db.executemany(f"INSERT INTO reservations ({RESERVATION}) VALUES ({marks})", claimed)
         last = [(row[17], kind, key) for row in rows for kind, key in (("person", row[6]), ("address", row[9]))]
         self.db.executemany("UPDATE gates SET last = ? WHERE kind = ? AND key = ?", last)
         self._append([(request, self.data[request]) for request in requests])

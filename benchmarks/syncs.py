@@ -6,10 +6,9 @@ Source of the structures: https://www.sqlite.org/c3ref/vfs.html and https://www.
 
 from __future__ import annotations
 
+import _sqlite3
 import ctypes
 from collections.abc import Callable
-
-import _sqlite3
 
 # The path is passed as an address: SQLite reads parameters behind its final zero, and keeps it.
 OPEN = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
