@@ -59,7 +59,7 @@ class ForecastTally:
             return
         for code in item.decision.codes:
             self.reasons[code] += 1
-        for verdict in item.decision.reasons:
+        for verdict in item.reasons:
             if verdict.reason is not None and verdict.earliest is not None:
                 known = self.soonest.get(verdict.reason, verdict.earliest)
                 self.soonest[verdict.reason] = min(known, verdict.earliest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NoReturn
 
 import attrs
@@ -9,7 +10,7 @@ import attrs
 from carelink.consent.verdict import Decision, Verdict
 from carelink.errors import CarelinkError
 from carelink.model.ids import RequestRef, ReservationId
-from carelink.model.moment import Instant
+from carelink.model.moment import to_datetime
 from carelink.vocabulary import Effect, Outcome
 
 __all__ = ["Forecast", "Receipt", "SendOutcome", "bare"]
@@ -64,9 +65,9 @@ class SendOutcome:
         return self.decision.reasons if self.decision is not None else ()
 
     @property
-    def earliest(self) -> Instant | None:
-        """First instant at which, all else unchanged, it would be permitted."""
-        return self.decision.earliest if self.decision is not None else None
+    def earliest(self) -> datetime | None:
+        """When, all else unchanged, it would first be permitted; UTC."""
+        return _earliest(self.decision)
 
     def __bool__(self) -> NoReturn:
         raise TypeError("an outcome has no truth value: match on its effect")
@@ -81,5 +82,19 @@ class Forecast:
     error: CarelinkError | None = attrs.field(default=None, converter=bare)
     handed_over_before: bool = False
 
+    @property
+    def reasons(self) -> tuple[Verdict, ...]:
+        """Why not, in conflict order; empty on PERMIT."""
+        return self.decision.reasons if self.decision is not None else ()
+
+    @property
+    def earliest(self) -> datetime | None:
+        """When, all else unchanged, it would first be permitted; UTC."""
+        return _earliest(self.decision)
+
     def __bool__(self) -> NoReturn:
         raise TypeError("a forecast has no truth value: match on its effect")
+
+
+def _earliest(decision: Decision | None) -> datetime | None:
+    return None if decision is None or decision.earliest is None else to_datetime(decision.earliest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 import attrs
@@ -29,6 +30,7 @@ _PURPOSES: Final = frozenset({ANY, *(p.value for p in Purpose), *(f.value for f 
 _CHANNELS: Final = frozenset({ANY, *(k.value for k in ChannelKind)})
 
 
+@lru_cache(maxsize=4096)
 def covers_purpose(names: tuple[str, ...], purpose: Purpose) -> bool:
     """Whether the list of purposes, families or `*` covers the purpose."""
     return purpose.value in names or purpose.family.value in names or ANY in names
