@@ -1,6 +1,6 @@
 """The whole path of a request on SQLite, beside its floor.
 
-    python benchmarks/bench_whole_path.py [--place DIR] [--rounds N] [--batches 1,1000] [--requests 400,10000]
+    python benchmarks/bench_whole_path.py [--place DIR] [--rounds N] [--batches 1,1000] [--requests 400,10000] [--no-limit]
 
 Path: `send_many` from the request to the receipt: recall, lock, facts, decision, reservation, entry, commit; claim, opening
 address and name, rendering, comparing with the approved text, one attempt; settling, entry, commit. Every request is
@@ -81,9 +81,6 @@ def wired(chosen, *parts, wire=homes._wire):
     kinds = (ChannelKind.EMAIL, ChannelKind.SMS)
     routes = attrs.evolve(chosen, routes={kind.value: f"memory-{kind.value}" for kind in kinds})
     return attrs.evolve(wire(chosen, *parts), registry=registry_of(map(MemoryChannel, kinds)), settings=routes)
-
-
-homes._wire = wired
 
 
 @contextmanager
@@ -213,7 +210,7 @@ class Bench:
         copy.unlink()
         return ours, bare, job
 
-    def run(self, rounds: int) -> bool:
+    def run(self, rounds: int, limit: float = LIMIT) -> bool:
         """Measure and print; whether all is within the limit."""
         count = len(self.requests)
         ours, bare, job = self.counts()
@@ -235,7 +232,7 @@ class Bench:
         print(
             f"  publishing    {count / published:8.0f} requests/s  {published / count * 1e6:8.0f} us each, log published as it goes"
         )
-        return path / floor <= LIMIT
+        return path / floor <= limit
 
 
 def numbers(text: str) -> list[int]:
@@ -245,14 +242,18 @@ def numbers(text: str) -> list[int]:
 def main() -> int:
     parser = argparse.ArgumentParser(description="The whole path on SQLite beside its floor.")
     parser.add_argument("--place", type=Path, help="folder on the disk to measure")
+    parser.add_argument(
+        "--no-limit", action="store_true", help="report a ratio above the limit, but do not fail for it"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batches", type=numbers, default=[1, 1000])
     parser.add_argument("--requests", type=numbers, default=[400, 10_000])
     args = parser.parse_args()
+    homes._wire = wired
     good = True
     for batch, count in zip(args.batches, args.requests, strict=True):
         with tempfile.TemporaryDirectory(prefix="carelink-bench-", dir=args.place) as place:
-            good &= Bench(Path(place), count, batch).run(args.rounds)
+            good &= Bench(Path(place), count, batch).run(args.rounds, LIMIT if not args.no_limit else 1000.0)
     print("\ndurability of both: WAL, synchronous=FULL, secure_delete=ON, BEGIN IMMEDIATE")
     return 0 if good else 1
 

@@ -41,14 +41,19 @@ class Methods(ctypes.Structure):
     ]
 
 
+_KEPT: list[object] = []
+"""SQLite keeps addresses of what a counter is made of; nothing of it may ever be freed."""
+
+
 class SyncCounter:
-    """Counts for every connection opened between its making and `stop`. Keep it as long as one of them lives.
+    """Counts for every connection opened between its making and `stop`.
 
     Attributes:
         count: syncs so far.
     """
 
     def __init__(self) -> None:
+        _KEPT.append(self)
         self._library = library = ctypes.CDLL(_sqlite3.__file__)
         library.sqlite3_vfs_find.restype = ctypes.POINTER(Vfs)
         library.sqlite3_vfs_find.argtypes = [ctypes.c_char_p]
