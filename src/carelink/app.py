@@ -150,6 +150,7 @@ class CareLink:
                 region=wiring.settings.region,
                 routes=wiring.settings.routes,
                 permit_ttl=wiring.settings.permit_ttl,
+                unsubscribe=wiring.settings.unsubscribe,
             ),
         )
         self.notary.open()

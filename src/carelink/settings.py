@@ -18,6 +18,7 @@ import attrs
 
 from carelink.errors import CarelinkError, SettingsError
 from carelink.model.moment import DAY, Micros, parse_duration
+from carelink.vault.personal import Personal
 from carelink.vocabulary import ChannelKind
 
 __all__ = [
@@ -33,9 +34,10 @@ __all__ = [
 
 FILE_NAME: Final = "carelink.toml"
 _TOP: Final = {"carelink", "paths", "routes", "channels", "plugins"}
-_MAIN: Final = {"region", "permit_ttl", "publish_lag", "packs"}
+_MAIN: Final = {"region", "permit_ttl", "publish_lag", "packs", "unsubscribe"}
 _PATHS: Final = {"store", "keys", "log", "outbox"}
 _PLUGINS: Final = {"allow", "block"}
+_UNSUBSCRIBE: Final = re.compile(r"https://[!-;=?-~]{1,500}", re.ASCII)
 _LONGEST_TTL: Final = 7 * DAY
 """A permit holds a slot of its patient's caps: one that nobody claims must not hold it for ever."""
 
@@ -55,6 +57,7 @@ class Settings:
         plugin_allow, plugin_block: entry-point names; an empty allow-list allows all.
         permit_ttl: how long an unclaimed permit stands.
         publish_lag: how many entries may be unpublished before sending stops.
+        unsubscribe: one-click unsubscribe address (RFC 8058) with `{token}` in it; empty for none.
     """
 
     home: Path
@@ -70,6 +73,7 @@ class Settings:
     plugin_block: tuple[str, ...] = ()
     permit_ttl: Micros = attrs.field(factory=lambda: parse_duration("PT1H"))
     publish_lag: int = 100_000
+    unsubscribe: str = ""
 
 
 def home_from_environment() -> Path | None:
@@ -106,15 +110,19 @@ def _texts(value: object, name: str) -> tuple[str, ...]:
 
 
 def _with_secrets(name: str, table: Mapping[str, Any], home: Path) -> dict[str, Any]:
-    """Resolve `KEY_env = "NAME"` and `KEY_secret_file = "path"` into `KEY`, so that no secret stands in the file."""
+    """Resolve `KEY_env = "NAME"` and `KEY_secret_file = "path"` into `KEY`, so that no secret stands in the file; it is
+    wrapped, so that it does not show either. Other `..._file` are paths that start from the home folder.
+    """
     resolved: dict[str, Any] = {}
     for key, value in table.items():
         if key.endswith("_env") and isinstance(value, str):
-            if value not in os.environ:
+            if not os.environ.get(value):
                 raise SettingsError(f"`channels.{name}.{key}` names an environment variable that is not set")
-            resolved[key.removesuffix("_env")] = os.environ[value]
+            resolved[key.removesuffix("_env")] = Personal(os.environ[value])
         elif key.endswith("_secret_file") and isinstance(value, str):
-            resolved[key.removesuffix("_secret_file")] = _secret(home / value, f"channels.{name}.{key}")
+            resolved[key.removesuffix("_secret_file")] = Personal(_secret(home / value, f"channels.{name}.{key}"))
+        elif key.endswith("_file") and isinstance(value, str) and value:
+            resolved[key] = str(home / value)
         else:
             resolved[key] = value
     return resolved
@@ -180,6 +188,7 @@ def parse(text: bytes, home: Path) -> Settings:
         plugin_block=_texts(plugins.get("block", []), "plugins.block"),
         permit_ttl=_permit_ttl(_text(main, "carelink", "permit_ttl", "PT1H")),
         publish_lag=_lag(main.get("publish_lag", 100_000)),
+        unsubscribe=_unsubscribe(_text(main, "carelink", "unsubscribe", "")),
     )
 
 
@@ -209,6 +218,14 @@ def _lag(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise SettingsError("`carelink.publish_lag` is a positive number of entries")
     return value
+
+
+def _unsubscribe(text: str) -> str:
+    if text and (_UNSUBSCRIBE.fullmatch(text) is None or text.count("{token}") != 1 or text.count("{") != 1):
+        raise SettingsError(
+            "`carelink.unsubscribe` is an https address with `{token}` in it", hint="https://care.example.org/u/{token}"
+        )
+    return text
 
 
 def render_settings(*, region: str, keys: str, packs: tuple[str, ...]) -> str:

@@ -84,7 +84,7 @@ def _attempt(parts: Parts, tried: Tried, until: Instant) -> None:
         subject=Personal(rendered.subject) if rendered.subject else None,
         body=Personal(rendered.body),
         language=template.language,
-        unsubscribe=None,
+        unsubscribe=parts.options.unsubscribe_of(attempt_key(parts, row)),
         expires=target.request.useless_after,
     )
 

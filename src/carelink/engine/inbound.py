@@ -138,7 +138,7 @@ class Inbound:
         reply = read_reply(event.text.reveal("inbound")) if event.text is not None else None
         actions: list[str] = []
         stopped: Stopped | None = None
-        order, source = self._order(tx, info, event, reply, token, owners)
+        order, source = self._order(tx, info, event, reply, token, owners, reservation)
         if order is not None and token is not None:
             name_addresses(self.parts, tx, [token])
             stopped = apply_stops(self.parts, tx, journal, order, source, now)
@@ -168,6 +168,7 @@ class Inbound:
         reply: Reply | None,
         token: bytes | None,
         owners: tuple[ContactRow, ...],
+        reservation: ReservationRow | None,
     ) -> tuple[StopOrder | None, StopSource]:
         """The stop an event stands for, if any. It binds the address and everybody on it."""
         if token is None:
@@ -176,7 +177,9 @@ class Inbound:
         on_channel = Scope((ANY,), (info.kind.value,))
         promotional = Scope(PROMOTIONAL, (ANY,))
         if event.event in _STOPPING:
-            scopes = (promotional, on_channel) if event.event is DeliveryEvent.COMPLAINED else (promotional,)
+            # Unsubscribing from one message is a plain stop in answer to it; who complains wants no mail at all.
+            complained = event.event is DeliveryEvent.COMPLAINED
+            scopes = (promotional, on_channel) if complained else plain_stop_scopes(reservation)
             return StopOrder(persons=persons, tokens=(token,), scopes=scopes), _STOPPING[event.event]
         if reply is Reply.STOP:
             answered = tx.last_spent_on(token, info.kind.value)

@@ -79,12 +79,19 @@ class Publisher(Protocol):
 
 @attrs.frozen(kw_only=True)
 class Options:
-    """Choices of the deployment."""
+    """Choices of the deployment. `unsubscribe` is a web address with `{token}` in it, or empty."""
 
     region: str = "CN"
     routes: Mapping[str, str] = attrs.field(factory=dict)
     permit_ttl: Micros = Micros(60 * MINUTE)
     chunk: int = 1000
+    unsubscribe: str = ""
+
+    def unsubscribe_of(self, key: str) -> Personal[str] | None:
+        """The one-click address of an attempt. Its token is the attempt's: whoever takes the click hands it back as
+        the `key` of an `opted_out` event, and needs no table.
+        """
+        return Personal(self.unsubscribe.replace("{token}", key)) if self.unsubscribe else None
 
 
 @attrs.define

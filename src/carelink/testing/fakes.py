@@ -62,6 +62,7 @@ class Handed:
     address: str
     body: str
     at: Instant
+    unsubscribe: str = ""
 
 
 class RecordingChannel:
@@ -93,11 +94,13 @@ class RecordingChannel:
         self.after_send: Callable[[Prepared], None] | None = None
         self._clock, self._takes = clock, takes
         self._bodies: dict[str, str] = {}
+        self._links: dict[str, str] = {}
 
     def prepare(self, message: OutboundMessage) -> Prepared:
         """Address and body as bytes."""
         body = message.body.reveal("test")
         self._bodies[message.key] = body
+        self._links[message.key] = "" if message.unsubscribe is None else message.unsubscribe.reveal("test")
         wire = f"{message.address.reveal('test')}\n{body}".encode()
         return Prepared(
             key=message.key, wire=Personal(wire), address=message.address, expires=message.permit.lease_until
@@ -110,7 +113,8 @@ class RecordingChannel:
         outcome = next(self.script, Outcome.ACCEPTED)
         at = self._clock.now()
         if outcome in (Outcome.ACCEPTED, Outcome.AWAITING_HUMAN, Outcome.UNKNOWN):
-            self.handed.append(Handed(prepared.key, prepared.address.reveal("test"), self._bodies[prepared.key], at))
+            key, address = prepared.key, prepared.address.reveal("test")
+            self.handed.append(Handed(key, address, self._bodies[key], at, self._links[key]))
         self._clock.advance(self._takes)
         if self.after_send is not None:
             self.after_send(prepared)
