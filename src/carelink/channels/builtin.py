@@ -24,6 +24,6 @@ def carelink_channels(settings: ChannelSettings, clock: Clock) -> Iterable[Chann
         yield ConsoleChannel(kind, settings.get("console", {}))
     if "outbox" in settings:
         for kind in _KINDS:
-            yield OutboxChannel(kind, settings["outbox"])
+            yield OutboxChannel(kind, settings["outbox"], clock=clock)
     if "smtp" in settings:
         yield SmtpChannel(settings["smtp"], clock=clock)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from carelink.channels.wire import utf8
 from carelink.model.moment import Instant, Micros
 from carelink.ports.channel import Capabilities, ChannelInfo, LookupResult, OutboundMessage, Prepared, SendResult
 from carelink.vault.personal import Personal
@@ -50,7 +51,7 @@ class MemoryChannel:
         )
         return Prepared(
             key=message.key,
-            wire=Personal(message.body.reveal("hand-over").encode()),
+            wire=Personal(utf8(message.body.reveal("hand-over"))),
             address=message.address,
             expires=message.permit.lease_until,
         )

@@ -6,19 +6,21 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import inspect
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Any, Final
 
 import attrs
 import pluggy
 
 from carelink.channels.hookspecs import ChannelSpecs
-from carelink.errors import PluginError
+from carelink.errors import CarelinkError, PluginError
 from carelink.ports.channel import CONTRACT_VERSION, Capabilities, Channel, ChannelInfo, ChannelSettings
 from carelink.ports.system import Clock
 from carelink.vocabulary import AddressKind, ChannelKind
@@ -98,24 +100,50 @@ def check_channel(plugin: str, channel: object) -> ChannelInfo:
     def fail(what: str) -> PluginError:
         return PluginError(f"plugin `{plugin}`: {what}", hint="see docs/reference/channel.md")
 
-    info, capabilities = getattr(channel, "info", None), getattr(channel, "capabilities", None)
+    info: Any = None
+    capabilities: Any = None
+    try:
+        info, capabilities = getattr(channel, "info", None), getattr(channel, "capabilities", None)
+    except Exception:  # noqa: BLE001  a property that raises is as good as none
+        info = None
     if not isinstance(info, ChannelInfo) or not isinstance(capabilities, Capabilities):
         raise fail("a channel has `info` (ChannelInfo) and `capabilities` (Capabilities)")
-    if _NAME.fullmatch(info.name) is None or info.name in {kind.value for kind in ChannelKind}:
-        raise fail("a channel's name is `[a-z0-9-]{1,32}` and not the name of a kind")
-    if _VERSION.fullmatch(info.version) is None:
-        raise fail(f"channel `{info.name}` has a malformed version")
-    if info.contract != CONTRACT_VERSION:
-        raise fail(f"channel `{info.name}` is written for contract {info.contract}, this is {CONTRACT_VERSION}")
-    if info.address_kind not in _FITTING[info.kind]:
-        raise fail(f"channel `{info.name}` of kind {info.kind.value} cannot take {info.address_kind.value} addresses")
+    if defect := _defect_of_info(info) or _defect_of_capabilities(capabilities):
+        raise fail(defect)
     for member in ("prepare", "send"):
         if not callable(getattr(channel, member, None)):
             raise fail(f"channel `{info.name}` has no `{member}`")
     for flag, member in _OPTIONAL.items():
         if getattr(capabilities, flag) and not callable(getattr(channel, member, None)):
             raise fail(f"channel `{info.name}` declares `{flag}` but has no `{member}`")
+    for member in ("prepare", "send", *_OPTIONAL.values()):
+        if inspect.iscoroutinefunction(getattr(channel, member, None)):
+            raise fail(f"`{member}` of channel `{info.name}` is a coroutine; the contract is synchronous")
     return info
+
+
+def _defect_of_info(info: Any) -> str:
+    name, version = info.name, info.version
+    if not isinstance(name, str) or _NAME.fullmatch(name) is None or name in {kind.value for kind in ChannelKind}:
+        return "a channel's name is `[a-z0-9-]{1,32}` and not the name of a kind"
+    if not isinstance(version, str) or _VERSION.fullmatch(version) is None:
+        return f"channel `{name}` has a malformed version"
+    if info.contract != CONTRACT_VERSION or isinstance(info.contract, bool):
+        return f"channel `{name}` is not written for contract {CONTRACT_VERSION}"
+    if not isinstance(info.kind, ChannelKind) or not isinstance(info.address_kind, AddressKind):
+        return f"channel `{name}` has a kind or an address kind that is none"
+    if info.address_kind not in _FITTING[info.kind]:
+        return f"channel `{name}` of kind {info.kind.value} cannot take {info.address_kind.value} addresses"
+    return "" if isinstance(info.local, bool) else f"channel `{name}`: `local` is true or false"
+
+
+def _defect_of_capabilities(capabilities: Any) -> str:
+    for field in attrs.fields(Capabilities):
+        value = getattr(capabilities, field.name)
+        flag = isinstance(field.default, bool)
+        if flag != isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            return f"capability `{field.name}` is {'true or false' if flag else 'a whole number, not below zero'}"
+    return "" if capabilities.latency > 0 else "capability `latency` is above zero"
 
 
 def _manager() -> pluggy.PluginManager:
@@ -125,33 +153,59 @@ def _manager() -> pluggy.PluginManager:
 
 
 def _check_hooks(manager: pluggy.PluginManager) -> None:
-    """Misspelt hooks are silent in pluggy until asked for, and a wrapper could take another plugin's channels away."""
+    """Misspelt or unmarked hooks are silent in pluggy, and a wrapper could take another plugin's channels away."""
+    implementations = {each.plugin_name: each for each in manager.hook.carelink_channels.get_hookimpls()}
     for name, plugin in manager.list_name_plugin():
         for attribute in dir(plugin):
             if attribute.startswith("carelink_") and attribute != "carelink_channels":
                 raise PluginError(f"plugin `{name}`: hook `{attribute[:40]}` is not known")
-    for implementation in manager.hook.carelink_channels.get_hookimpls():
-        if implementation.wrapper or implementation.hookwrapper:
-            raise PluginError(f"plugin `{implementation.plugin_name}`: carelink's hooks take no wrappers")
-    failed = ""
+        if name not in implementations:
+            raise PluginError(f"plugin `{name}` has no hook", hint="mark `carelink_channels` with @hookimpl")
+        if implementations[name].wrapper or implementations[name].hookwrapper:
+            raise PluginError(f"plugin `{name}`: carelink's hooks take no wrappers")
+    failed = False
     try:
         manager.check_pending()
     except pluggy.PluginValidationError:
-        failed = "a hook that no specification knows"
+        failed = True
     if failed:
-        raise PluginError(f"a plugin implements {failed}")
+        raise PluginError("a plugin implements a hook that no specification knows")
+
+
+def _register(manager: pluggy.PluginManager, name: str, plugin: Any) -> None:
+    failed = False
+    try:
+        manager.register(plugin, name=name)
+    except (pluggy.PluginValidationError, ValueError):
+        failed = True
+    if failed:
+        raise PluginError(
+            f"plugin `{name}` does not fit the hook, or is there under another name",
+            hint="`carelink_channels` takes `settings`, `clock`, both or none",
+        )
+
+
+def _sources(plugin: object) -> Iterator[tuple[str, Path]]:
+    """The Python files a plugin is made of: its module, or every file of the package its module stands in."""
+    module: Any = plugin if isinstance(plugin, ModuleType) else sys.modules.get(type(plugin).__module__)
+    path = getattr(module, "__file__", None)
+    if path is None:
+        return
+    file = Path(path)
+    if not getattr(module, "__package__", ""):
+        yield file.name, file
+        return
+    for source in sorted(file.parent.rglob("*.py")):
+        yield source.relative_to(file.parent).as_posix(), source
 
 
 def _digest_of(plugin: object) -> str:
-    """Digest of the plugin's code: its module's file, or its package's Python files."""
-    path = getattr(plugin, "__file__", None)
-    if path is None:
-        return hashlib.sha256(repr(getattr(plugin, "__name__", type(plugin).__qualname__)).encode()).hexdigest()
-    file = Path(path)
-    files = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
+    """Digest of a plugin's code; of its name where it has no file."""
     state = hashlib.sha256()
-    for source in files:
-        state.update(source.name.encode() + b"\x00" + source.read_bytes() + b"\x00")
+    for name, source in _sources(plugin):
+        data = source.read_bytes() if source.is_file() else b""
+        state.update(f"{len(name)} {name} {len(data)}\n".encode() + data)
+    state.update(str(getattr(plugin, "__name__", type(plugin).__qualname__)).encode())
     return state.hexdigest()
 
 
@@ -180,6 +234,53 @@ def registry_of(channels: Iterable[Channel], name: str = "inline") -> Registry:
     return _freeze([(name, "1", hashlib.sha256(name.encode()).hexdigest(), tuple(channels))])
 
 
+class _Tables(Mapping[str, Any]):
+    """The settings tables, remembering which were asked for: a misspelt one would silently do nothing."""
+
+    def __init__(self, tables: ChannelSettings) -> None:
+        self._tables = tables
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.read.add(name)
+        return self._tables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return len(self._tables)
+
+    def __repr__(self) -> str:
+        return f"Tables({sorted(self._tables)})"
+
+
+def _discover(
+    allow: Sequence[str], block: Sequence[str], given: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Plugins by name, and the versions of those that are installed."""
+    chosen: dict[str, Any] = dict(given)
+    versions: dict[str, str] = {}
+    points = list(metadata.entry_points(group=GROUP))
+    if missing := sorted(set(allow) - {point.name for point in points} - set(given)):
+        raise PluginError(f"plugin `{missing[0][:40]}` is allowed but not installed", hint="see `plugins.allow`")
+    for point in points:
+        if point.name in block or (allow and point.name not in allow):
+            continue
+        if point.name in chosen:
+            # Whoever came second could stand in for the first, built-in channels included.
+            raise PluginError(f"two plugins are named `{point.name}`", hint="uninstall one")
+        failed = False
+        try:
+            chosen[point.name] = point.load()
+        except Exception:  # noqa: BLE001  whatever a plugin raises on import stops start-up
+            failed = True
+        if failed:
+            raise PluginError(f"plugin `{point.name}` cannot be imported", hint="reinstall it, or block it in settings")
+        versions[point.name] = point.dist.version if point.dist is not None else "0"
+    return chosen, versions
+
+
 def load_registry(
     settings: ChannelSettings,
     *,
@@ -197,29 +298,19 @@ def load_registry(
         plugins: further plugin modules by name, loaded through the same checks.
 
     Raises:
-        PluginError: a plugin cannot be imported, raises, names an unknown hook, wraps one, or offers a channel that
-            does not keep the contract or whose name is taken.
+        PluginError: a plugin cannot be imported, raises, names an unknown hook, wraps one, has none, or offers a
+            channel that does not keep the contract or whose name is taken; an allowed one is not installed; a table
+            is one that no plugin reads.
     """
-    manager, versions = _manager(), {}
-    chosen: dict[str, Any] = dict(plugins or {})
-    for point in metadata.entry_points(group=GROUP):
-        if point.name in block or (allow and point.name not in allow):
-            continue
-        failed = False
-        try:
-            chosen[point.name] = point.load()
-        except Exception:  # noqa: BLE001  whatever a plugin raises on import stops start-up
-            failed = True
-        if failed:
-            raise PluginError(f"plugin `{point.name}` cannot be imported", hint="reinstall it, or block it in settings")
-        versions[point.name] = point.dist.version if point.dist is not None else "0"
+    manager = _manager()
+    chosen, versions = _discover(allow, block, plugins or {})
     for name, plugin in sorted(chosen.items()):
-        manager.register(plugin, name=name)
+        _register(manager, name, plugin)
     _check_hooks(manager)
-    found = []
+    found, tables = [], _Tables(settings)
     for implementation in manager.hook.carelink_channels.get_hookimpls():
         name = implementation.plugin_name
-        arguments: dict[str, Any] = {"settings": settings, "clock": clock}
+        arguments: dict[str, Any] = {"settings": tables, "clock": clock}
         offered: tuple[Channel, ...] | None = None
         function: Any = implementation.function
         hint = ""
@@ -227,9 +318,11 @@ def load_registry(
             offered = tuple(function(**{key: arguments[key] for key in implementation.argnames}))
         except PluginError:
             raise
-        except Exception as error:  # noqa: BLE001
-            hint = getattr(error, "message", "") or type(error).__name__
+        except Exception as error:  # noqa: BLE001  its text may hold a secret, ours does not
+            hint = error.message if isinstance(error, CarelinkError) else type(error).__name__
         if offered is None:
             raise PluginError(f"plugin `{name}` failed to offer its channels", hint=hint)
         found.append((name, versions.get(name, "0"), _digest_of(implementation.plugin), offered))
+    if unread := sorted(set(settings) - tables.read - {"outbox"}):
+        raise PluginError(f"no plugin knows the table `[channels.{unread[0][:40]}]`", hint="is its name misspelt?")
     return _freeze(found)

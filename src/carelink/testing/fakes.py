@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
+from carelink.channels.wire import utf8
 from carelink.model.moment import Instant, Micros
 from carelink.ports.channel import Capabilities, ChannelInfo, LookupResult, OutboundMessage, Prepared, SendResult
 from carelink.vault.personal import Personal
@@ -101,7 +102,7 @@ class RecordingChannel:
         body = message.body.reveal("test")
         self._bodies[message.key] = body
         self._links[message.key] = "" if message.unsubscribe is None else message.unsubscribe.reveal("test")
-        wire = f"{message.address.reveal('test')}\n{body}".encode()
+        wire = utf8(f"{message.address.reveal('test')}\n{body}")
         return Prepared(
             key=message.key, wire=Personal(wire), address=message.address, expires=message.permit.lease_until
         )

@@ -10,25 +10,20 @@ import pytest
 __all__ = ["pytest_addoption", "pytest_load_initial_conftests"]
 
 _SUITE = Path(__file__).parent / "channel_conformance.py"
-_OPTION = "--carelink-channel"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option."""
     parser.getgroup("carelink").addoption(
-        _OPTION,
-        metavar="PKG:CLASS",
+        "--carelink-channel",
+        metavar="PKG:NAME",
         default=None,
-        help="channel under test: a class that takes no arguments, or a factory",
+        help="channel under test: a class or function without arguments that gives a channel or a ChannelCase",
     )
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests(early_config: Any, parser: Any, args: list[str]) -> None:
-    """Add the packaged suite when the option is given and no path is."""
-    del early_config, parser
-    asked = any(argument == _OPTION or argument.startswith(f"{_OPTION}=") for argument in args)
-    values = {args[n + 1] for n, argument in enumerate(args[:-1]) if argument == _OPTION}
-    paths = [argument for argument in args if not argument.startswith("-") and argument not in values]
-    if asked and not any(Path(path.partition("::")[0]).exists() for path in paths):
-        args[:] = [*args, str(_SUITE), "-o", "python_files=channel_conformance.py", "-o", "testpaths="]
+def pytest_load_initial_conftests(early_config: Any, args: list[str]) -> None:
+    """Run the packaged suite too when the option is given; alone, where no path is."""
+    if getattr(early_config.known_args_namespace, "carelink_channel", None) is not None:
+        args.append(str(_SUITE))

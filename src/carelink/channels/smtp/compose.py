@@ -15,6 +15,7 @@ from typing import Final
 
 from carelink.channels.smtp.addresses import Mailbox, mailbox_of, one_line
 from carelink.channels.smtp.options import SmtpOptions
+from carelink.channels.wire import utf8
 from carelink.errors import InvalidInputError
 from carelink.model.moment import to_datetime
 from carelink.ports.channel import OutboundMessage
@@ -25,10 +26,10 @@ KEY: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _PLAIN: Final = re.compile(r"[\x20-\x7e]*", re.ASCII)
 _PHRASE: Final = re.compile(r"[A-Za-z0-9 !#$%&'*+/=?^_`{|}~-]*", re.ASCII)
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", re.ASCII)
-_HALF: Final = re.compile(r"[\ud800-\udfff]")
 _URL: Final = re.compile(r"https://[!-;=?-~]{1,900}", re.ASCII)
 _SHORT: Final = 64
 _LINE: Final = 78
+_LONGEST: Final = 998
 _WORD_BYTES: Final = 42
 """Bytes in one encoded word: 56 base64 characters and 12 of frame stay under the 75 that RFC 2047 allows."""
 
@@ -66,25 +67,33 @@ def _from(options: SmtpOptions) -> str:
     return f"{name if plain else _words(name)}\r\n <{options.sender.path}>"
 
 
-def _body(text: str) -> tuple[str, bytes]:
-    """Transfer encoding and encoded bytes, all seven-bit, so that no server has to convert (and break a signature)."""
-    if _HALF.search(text) is not None:
-        raise InvalidInputError("the text holds half a character")
+def _body(text: str, *, readable: bool) -> tuple[str, bytes]:
+    """Transfer encoding and encoded bytes: all seven-bit, so that no server has to convert (and break a signature), or
+    eight-bit, for people who look into a folder.
+    """
     unix = text.replace("\r\n", "\n")
     if not unix.endswith("\n"):
         unix += "\n"
-    data = unix.encode()
+    data = utf8(unix)
     lines = unix.split("\n")
     if all(_PLAIN.fullmatch(line) and len(line) <= _LINE and not line.endswith(" ") for line in lines):
         return "7bit", data.replace(b"\n", b"\r\n")
+    if (
+        readable
+        and b"\r" not in data
+        and b"\x00" not in data
+        and all(len(line) < _LONGEST for line in data.split(b"\n"))
+    ):
+        return "8bit", data.replace(b"\n", b"\r\n")
     if sum(byte > 0x7E for byte in data) * 6 <= len(data) and b"\r" not in data:  # noqa: PLR2004  end of printable ASCII
         return "quoted-printable", binascii.b2a_qp(data).replace(b"\n", b"\r\n")
     raw = base64.b64encode(data.replace(b"\n", b"\r\n"))
     return "base64", b"".join(raw[start : start + 76] + b"\r\n" for start in range(0, len(raw), 76))
 
 
-def compose(message: OutboundMessage, options: SmtpOptions) -> tuple[Mailbox, bytes]:
-    """The recipient's mailbox and the whole mail, lines ended by CRLF, without SMTP's doubled dots.
+def compose(message: OutboundMessage, options: SmtpOptions, *, readable: bool = False) -> tuple[Mailbox, bytes]:
+    """The recipient's mailbox and the whole mail, lines ended by CRLF, without SMTP's doubled dots. `readable` leaves
+    the text in UTF-8 where it can stand in a mail like that.
 
     Raises:
         InvalidInputError: the address, the subject or the unsubscribe address cannot stand in a mail.
@@ -111,7 +120,7 @@ def compose(message: OutboundMessage, options: SmtpOptions) -> tuple[Mailbox, by
     headers.append(("Auto-Submitted", "auto-generated"))
     if _LANGUAGE.fullmatch(message.language) is not None and message.language != "und":
         headers.append(("Content-Language", message.language))
-    encoding, body = _body(message.body.reveal("hand-over"))
+    encoding, body = _body(message.body.reveal("hand-over"), readable=readable)
     headers.append(("MIME-Version", "1.0"))
     headers.append(("Content-Type", "text/plain; charset=utf-8"))
     headers.append(("Content-Transfer-Encoding", encoding))
