@@ -79,20 +79,34 @@ def test_every_seeded_fault_is_listed(pytester: pytest.Pytester) -> None:
     }
 
 
+_MINE = """
+from carelink.channels.memory import MemoryChannel
+from carelink.vocabulary import ChannelKind
+
+def make():
+    return MemoryChannel(ChannelKind.SMS)
+"""
+
+
 def test_the_kit_runs_from_any_folder(tmp_path: Path) -> None:
     """The command of the guide, as a plugin author types it."""
-    (tmp_path / "mine.py").write_text(
-        "from carelink.channels.memory import MemoryChannel\nfrom carelink.vocabulary import ChannelKind\ndef make():\n    return MemoryChannel(ChannelKind.SMS)\n"
-    )
-    (tmp_path / "test_own.py").write_text("def test_own():\n    assert 1 + 1 == 2\n")
+    (tmp_path / "mine.py").write_text(_MINE)
+    (tmp_path / "test_own.py").write_text("def test_own():\n    assert 1 + 1 == 3\n")
     environment = {**os.environ, "PYTHONPATH": str(_SOURCE), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--carelink-channel=mine:make"]
-    alone = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert alone.returncode == 0, alone.stdout
-    assert "test_own" not in alone.stdout
-    both = subprocess.run(
-        [*command, "-rp", "test_own.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
-    assert both.returncode == 0, both.stdout
-    assert "PASSED test_own.py::test_own" in both.stdout
-    assert "test_prepare_is_deterministic" in both.stdout
+    command = [sys.executable, "-m", "pytest", "-q", "-rp", "-p", "no:cacheprovider", "--carelink-channel=mine:make"]
+    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout
+    assert "test_prepare_is_deterministic" in ran.stdout
+    assert "test_own" not in ran.stdout
+
+
+def test_the_kit_runs_beside_the_authors_own_tests(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_own="def test_own():\n    assert 1 + 1 == 2\n")
+    result = _run(pytester, "console", "-rp", "test_own.py")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines_random(["PASSED test_own.py::test_own", "PASSED *::test_prepare_is_deterministic"])
+
+
+def test_without_the_option_nothing_is_added(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_own="def test_own():\n    assert 1 + 1 == 2\n")
+    pytester.runpytest_inprocess("-p", "no:randomly", "-p", "no:cacheprovider").assert_outcomes(passed=1)
