@@ -4,6 +4,7 @@ must not (P8): values of unknown keys are dropped, not masked.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import MutableMapping
 from typing import Any, Final
@@ -44,16 +45,20 @@ def configure(*, verbose: bool = False) -> None:
 
 
 class _SafeLogger:
-    """A structlog logger that can only be given safe keys, whatever the host configured."""
+    """A structlog logger that can only be given safe keys, whatever the host configured. A line that cannot be written
+    changes nothing else: no hand-over and no commit hangs on a log.
+    """
 
     def __init__(self) -> None:
         self._inner = structlog.get_logger("carelink")
 
     def info(self, event: str, **values: str | int) -> None:
-        self._inner.info(event, **{key: value for key, value in values.items() if key in _SAFE_KEYS})
+        with contextlib.suppress(Exception):
+            self._inner.info(event, **{key: value for key, value in values.items() if key in _SAFE_KEYS})
 
     def warning(self, event: str, **values: str | int) -> None:
-        self._inner.warning(event, **{key: value for key, value in values.items() if key in _SAFE_KEYS})
+        with contextlib.suppress(Exception):
+            self._inner.warning(event, **{key: value for key, value in values.items() if key in _SAFE_KEYS})
 
 
 def logger() -> _SafeLogger:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import attrs
@@ -235,3 +236,9 @@ def test_what_went_wrong_is_told_to_operators_by_kind_only(rig: Rig) -> None:
     with structlog.testing.capture_logs() as told:
         rig.attempt()
     assert told == [{"event": "send_raised", "channel": "pigeon", "code": "ValueError", "log_level": "warning"}]
+
+
+def test_a_log_that_cannot_be_written_changes_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig.answers(lambda: _raise(ValueError("canary")))
+    monkeypatch.setattr(structlog, "get_logger", lambda *_: SimpleNamespace(warning=lambda *_, **__: _raise(OSError())))
+    assert rig.attempt().result == SendResult(outcome=Outcome.UNKNOWN, code="raised")
