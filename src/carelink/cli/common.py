@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -80,15 +81,23 @@ def instant(text: str) -> Instant:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table; cells are text, never markup."""
+    """Print a table; cells are text, never markup. Codes and ids stay whole where the width allows, sentences fold."""
     from rich.text import Text
 
-    grid = Table(title=title, title_justify="left", header_style="bold", show_edge=False, pad_edge=False)
-    for column in columns:
-        grid.add_column(column, overflow="fold")
-    for row in rows:
+    body = [tuple(row) for row in rows]
+    words = [[line[place] for line in [columns, *body]] for place in range(len(columns))]
+    width = console.width if console.is_terminal else max(console.width, _WIDE)
+    least = sum(max(cell_len(word) for cell in column for word in (cell.split() or [""])) + 3 for column in words)
+    grid = Table(header_style="bold", show_edge=False, pad_edge=False)
+    for name, column in zip(columns, words, strict=True):
+        whole = least <= width and not any(" " in cell for cell in column[1:])
+        grid.add_column(name, overflow="fold", no_wrap=whole)
+    for row in body:
         grid.add_row(*(Text(cell) for cell in row))
-    console.print(grid, width=console.width if console.is_terminal else max(console.width, _WIDE))
+    if title:
+        console.print(title, style="italic", markup=False)
+    # Rich lets no table be wider than its console, and a pipe's console is 80 columns wide.
+    _Console(file=console.file, width=width, highlight=False, emoji=False).print(grid)
 
 
 def shown_instant(instant: Instant | None, zone: str = "") -> str:

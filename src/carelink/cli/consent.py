@@ -4,32 +4,40 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from carelink.app import CareLink
 from carelink.cli.common import console, error_console, open_link, shown_instant, split, table
 from carelink.cli.exit_codes import Exit
+from carelink.cli.importing import Report, Reporter, batches, print_problem, watched
+from carelink.engine import reported as engine
 from carelink.engine.ledger import GrantOrder
-from carelink.errors import CarelinkError
+from carelink.errors import InvalidInputError
+from carelink.interop.csvcolumns import GRANT_FIELDS, read_map
 from carelink.interop.csvfile import read_grants_csv
-from carelink.interop.records import GrantRecord
+from carelink.interop.fhir import CONSENTS, stream_fhir
+from carelink.interop.intake import refused, unmatched
+from carelink.interop.records import GrantRecord, Problem
 from carelink.model.ids import PatientId, is_ref
 from carelink.model.moment import parse_instant, to_datetime
 from carelink.model.scope import Scope
-from carelink.vocabulary import GrantState
+from carelink.vocabulary import StopSource
 
 __all__ = ["add", "load_grants", "patient_of"]
-
-_BATCH = 500
-_SHOWN = 20
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the parsers."""
     parser = commands.add_parser("consent", help="grants and withdrawals, with their evidence")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    importer = verbs.add_parser("import", help="grants from CSV")
-    importer.add_argument("--csv", type=Path, required=True, metavar="FILE")
+    importer = verbs.add_parser("import", help="grants and withdrawals from CSV or FHIR R4")
+    source = importer.add_mutually_exclusive_group(required=True)
+    source.add_argument("--csv", type=Path, metavar="FILE", help="a grant a row")
+    source.add_argument("--fhir", type=Path, metavar="DIR", help="folder with Consent NDJSON")
+    importer.add_argument("--map", type=Path, metavar="FILE", help='with --csv: TOML, "column name" = "field"')
+    importer.add_argument("--channels", default=(), type=split, help="with --fhir: of a Consent that names none")
     importer.set_defaults(run=_import)
     grant = verbs.add_parser("grant", help="record one grant")
     grant.add_argument("patient", help="patient id, or identifier (SYSTEM|VALUE)")
@@ -64,23 +72,47 @@ def patient_of(link: CareLink, text: str) -> PatientId:
     return link.find(value, system=system) if bar else link.find(text)
 
 
-def load_grants(link: CareLink, records: list[GrantRecord]) -> Counter[str]:
-    """Record grants (and the withdrawals among them); counts of what came of each."""
-    counts: Counter[str] = Counter()
-    orders: list[tuple[GrantOrder, GrantRecord]] = []
+def load_grants(link: CareLink, items: Iterable[GrantRecord | Problem], report: Report = print_problem) -> Counter[str]:
+    """Take grants and withdrawals in, batch by batch. Repeating it changes nothing, and gives nothing back that was
+    taken back (P3).
+
+    Returns:
+        How many were `recorded`, how many of these as `withdrawn`; `replaced` (the terms changed), `suppressed` (the
+        patient said no), `unchanged`, `not revived` and `left out`.
+    """
+    counts: Counter[str] = Counter(recorded=0)
+    for batch in batches(items):
+        records = []
+        for item in batch:
+            if isinstance(item, Problem):
+                report(item)
+                counts["left out"] += item.lost
+            else:
+                records.append(item)
+        for problem in _load(link, records, counts):
+            report(problem)
+            counts["left out"] += problem.lost
+        link.safe.forget()
+    return counts
+
+
+def _load(link: CareLink, records: list[GrantRecord], counts: Counter[str]) -> Iterator[Problem]:
+    names = {id(record): (record.patient[0], record.patient[1].reveal("match")) for record in records}
+    found = link.registration.find_many(list(names.values()))
+    reports: list[tuple[engine.Report, GrantRecord]] = []
     for record in records:
-        system, value = record.patient
-        found = link.registration.find(system, value.reveal("match"))
-        if found is None:
-            counts["no such patient"] += 1
-            error_console.print(
-                f"{record.source.file}:{record.source.line}: no patient has this identifier", markup=False
-            )
+        patient = found.get(names[id(record)])
+        if patient is None:
+            yield unmatched(record.source, "patient", lost=True)
+            continue
+        scope = Scope(record.purposes, record.channels)
+        if record.refusal:
+            counts["suppressed"] += _refuse(link, patient, scope)
             continue
         try:
             order = GrantOrder(
-                patient=found,
-                scope=Scope(record.purposes, record.channels),
+                patient=patient,
+                scope=scope,
                 evidence=record.evidence.reveal("seal"),
                 by=record.by,
                 since=record.since,
@@ -88,38 +120,56 @@ def load_grants(link: CareLink, records: list[GrantRecord]) -> Counter[str]:
                 separate=record.separate,
                 notice=record.notice,
             )
-        except CarelinkError as error:
-            counts["malformed"] += 1
-            error_console.print(f"{record.source.file}:{record.source.line}: {error}", markup=False)
+            reports.append((engine.Report(order=order, state=record.state, ended_at=record.ended_at), record))
+        except InvalidInputError as error:
+            yield refused(record.source, error)
+    taken = engine.Reported(link.parts).take([item for item, _ in reports])
+    for what, (_, record) in zip(taken, reports, strict=True):
+        if what is engine.Taken.UNDATED:
+            message = "the patient took back what it covers: say since when this was given"
+            yield refused(record.source, InvalidInputError(message))
             continue
-        orders.append((order, record))
-    for start in range(0, len(orders), _BATCH):
-        part = orders[start : start + _BATCH]
-        link.ledger.grant([order for order, _ in part])
-        counts["recorded"] += len(part)
-        for order, record in part:
-            if record.state is not GrantState.GIVEN:
-                link.ledger.withdraw(order.patient, order.scope, state=record.state, at=record.ended_at)
-                counts["withdrawn"] += 1
-    return counts
+        counts[what.value] += 1
+        counts["recorded"] += what is engine.Taken.ENDED
+
+
+def _refuse(link: CareLink, patient: PatientId, scope: Scope) -> bool:
+    """The patient said no: a suppression, unless there is one that says the same; whether it is new."""
+    with link.wiring.store.reader() as reader:
+        row = reader.patients([patient])[patient]
+        stops = reader.stops([row.person], ())
+    if any((stop.purposes, stop.channels) == (scope.purposes, scope.channels) for stop in stops):
+        return False
+    link.ledger.stop(patient=patient, scopes=[scope], source=StopSource.IMPORT)
+    return True
 
 
 def _import(args: argparse.Namespace) -> int:
-    problems = 0
-    records: list[GrantRecord] = []
-    for item in read_grants_csv(args.csv):
-        if isinstance(item, GrantRecord):
-            records.append(item)
-        else:
-            problems += 1
-            if problems <= _SHOWN:
-                error_console.print(str(item), markup=False)
+    if args.map is not None and args.csv is None:
+        error_console.print("carelink: --map says something about --csv: name the file too")
+        return Exit.USAGE
+    report = Reporter()
     with open_link(args) as link:
-        counts = load_grants(link, records)
-    if problems:
-        counts["bad rows"] += problems
-    table("Consent imported", ("what", "rows"), [(name, str(count)) for name, count in counts.items()])
-    return Exit.OK
+        counts = load_grants(link, _read(args, link), report)
+    table(
+        "Consent imported", ("what", "rows"), [*((name, str(count)) for name, count in counts.items()), *report.rows()]
+    )
+    return report.finish()
+
+
+def _read(args: argparse.Namespace, link: CareLink) -> Iterator[GrantRecord | Problem]:
+    with link.wiring.store.reader() as reader:
+        zone = reader.tenant().zone
+    if args.csv is not None:
+        columns = {} if args.map is None else read_map(args.map, GRANT_FIELDS)
+        yield from watched(
+            args.csv, lambda moved: read_grants_csv(args.csv, columns=columns, zone=zone, progress=moved)
+        )
+        return
+    source = partial(stream_fhir, args.fhir, CONSENTS, zone=zone, channels=args.channels)
+    for item in watched(args.fhir, lambda moved: source(progress=moved)):
+        if isinstance(item, GrantRecord | Problem):
+            yield item
 
 
 def _grant(args: argparse.Namespace) -> int:

@@ -24,6 +24,7 @@ from carelink.cli.patients import import_records
 from carelink.cli.preview import print_forecasts
 from carelink.cli.teller import Teller
 from carelink.consent.reasons import ReasonCode
+from carelink.engine.outcome import Forecast
 from carelink.errors import ConflictError
 from carelink.home import init
 from carelink.interop.fhir import read_fhir
@@ -97,8 +98,8 @@ def _tell(args: argparse.Namespace, folder: Path) -> int:
         _sandbox(demo)
         _load(demo)
         _review(demo)
-        _preview(demo)
-        permitted = send(demo)
+        forecasts = _preview(demo)
+        permitted = send(demo, forecasts)
         if permitted:
             late_stop(demo, permitted)
         again(demo)
@@ -210,13 +211,15 @@ def _log_size(link: CareLink) -> int:
     return 0 if head is None else head.size
 
 
-def _preview(demo: Demo) -> None:
+def _preview(demo: Demo) -> list[Forecast]:
+    """Preview both ways, and give back what was forecast for mail."""
     teller, link = demo.teller, demo.link
     teller.step("Preview: what would happen, by mail and by text message", "预览:邮件与短信各会怎样")
     before = _log_size(link)
     demo.asked = requests(demo, "recheck", "email", 0)
     teller.say("by mail", "邮件")
-    print_forecasts(link.preview_many(demo.asked), chinese=teller.chinese, zone=demo.place.zone)
+    by_mail = link.preview_many(demo.asked)
+    print_forecasts(by_mail, chinese=teller.chinese, zone=demo.place.zone)
     console.print()
     teller.say("by text message", "短信")
     by_sms = link.preview_many(requests(demo, "sms", "sms", 0))
@@ -228,6 +231,7 @@ def _preview(demo: Demo) -> None:
         f"{len(by_sms)} 人中有 {invalid} 人的电话号码无效:CONTACT_INVALID",
     )
     teller.expect(_log_size(link) == before, "the log did not grow by one entry", "日志一条也没有增加")
+    return by_mail
 
 
 def _finish(demo: Demo, keep: Path | None) -> int:

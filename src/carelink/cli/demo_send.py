@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from email import message_from_bytes
 from pathlib import Path
@@ -10,10 +11,9 @@ from typing import Final
 import attrs
 
 from carelink.app import CareLink
-from carelink.cli.common import console
-from carelink.cli.send import print_outcomes
 from carelink.cli.teller import Teller
 from carelink.consent.reasons import ReasonCode
+from carelink.consent.sentences import sentence
 from carelink.engine.outcome import Forecast, SendOutcome
 from carelink.interop.demo_cast import CASES, cast
 from carelink.interop.records import PatientRecord
@@ -85,18 +85,19 @@ def says(item: SendOutcome | Forecast, code: ReasonCode) -> bool:
     return item.decision is not None and code in item.decision.codes
 
 
-def send(demo: Demo) -> list[Request]:
+def send(demo: Demo, forecasts: Sequence[Forecast]) -> list[Request]:
     """Send, and give back the requests that were permitted."""
     teller = demo.teller
     teller.step("Send: everybody is decided, what is permitted goes to the outbox", "发送:逐人判断,获准的交付到发件箱")
     outcomes = demo.link.send_many(demo.asked)
-    print_outcomes(outcomes)
+    _show(teller, outcomes)
     permitted = [r for r, o in zip(demo.asked, outcomes, strict=True) if o.effect is Effect.PERMIT]
-    console.print()
-    teller.say(
-        f"decided {len(outcomes)}, permitted {len(permitted)}", f"共判断 {len(outcomes)} 项,允许 {len(permitted)} 项"
-    )
     handed = sum(o.receipt is not None and o.receipt.outcome is Outcome.ACCEPTED for o in outcomes)
+    teller.expect(
+        [forecast.effect for forecast in forecasts] == [outcome.effect for outcome in outcomes],
+        f"{len(outcomes)} were decided, each as the preview said",
+        f"共判断 {len(outcomes)} 项,均与预览一致",
+    )
     teller.expect(
         len(demo.outbox) == handed == len(permitted),
         f"{len(demo.outbox)} messages in the outbox, one for each permit and none besides",
@@ -111,7 +112,42 @@ def send(demo: Demo) -> list[Request]:
             "nothing was invented: without a consent on record nothing was sent",
             "未虚构任何数据:没有同意记录,就没有发送",
         )
+    _explain(demo, outcomes)
     return permitted
+
+
+_EFFECTS: Final = {
+    Effect.PERMIT: ("permit", "允许"),
+    Effect.DEFER: ("defer", "推迟"),
+    Effect.REFUSE: ("refuse", "拒绝"),
+}
+
+
+def _show(teller: Teller, outcomes: Sequence[SendOutcome]) -> None:
+    """Effects, and for what is not permitted the reasons."""
+    effects = Counter(outcome.effect for outcome in outcomes)
+    rows = [(teller.words(*_EFFECTS[effect]), str(effects[effect])) for effect in Effect]
+    teller.table((("decision", "结论"), ("requests", "请求数")), rows)
+    reasons = Counter(code for outcome in outcomes if outcome.decision is not None for code in outcome.decision.codes)
+    if reasons:
+        ranked = sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0].rank))
+        teller.table(
+            (("reason", "原因"), ("requests", "请求数"), ("meaning", "含义")),
+            [(code.value, str(count), teller.words(sentence(code), sentence(code, "zh"))) for code, count in ranked],
+        )
+
+
+def _explain(demo: Demo, outcomes: Sequence[SendOutcome]) -> None:
+    """What `carelink why` tells of the refusal with the most reasons: decided again from what was recorded."""
+    teller = demo.teller
+    outcome = max(outcomes, key=lambda item: len(item.reasons))
+    story = demo.link.why(outcome.ref)
+    against = ", ".join(verdict.rule for verdict in story.decision.reasons)
+    teller.expect(
+        story.agrees and story.decision.codes == (() if outcome.decision is None else outcome.decision.codes),
+        f"why, for one of them: {len(story.decision.verdicts)} rules were asked; against it were: {against or 'none'}",
+        f"其中一项的原因:共 {len(story.decision.verdicts)} 条规则,其中反对的有:{against or '无'}",
+    )
 
 
 def _check_people(demo: Demo, outcomes: Sequence[SendOutcome]) -> None:
@@ -161,8 +197,7 @@ def _check_cases(demo: Demo, outcomes: Sequence[SendOutcome]) -> None:
     for case in CASES:
         for outcome in people[case.key]:
             wrong += outcome.effect is not case.effect or (case.reason is not None and not says(outcome, case.reason))
-        effect = {Effect.PERMIT: ("permit", "允许"), Effect.DEFER: ("defer", "推迟"), Effect.REFUSE: ("refuse", "拒绝")}
-        rows.append((teller.words(*case.says), str(len(people[case.key])), teller.words(*effect[case.effect]),
+        rows.append((teller.words(*case.says), str(len(people[case.key])), teller.words(*_EFFECTS[case.effect]),
                      "" if case.reason is None else case.reason.value))  # fmt: skip
     teller.table((("who", "对象"), ("people", "人数"), ("decision", "结论"), ("because", "原因")), rows)
     teller.expect(

@@ -4,33 +4,31 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Final
 
 import attrs
 
 from carelink.app import CareLink
-from carelink.cli.common import console, error_console, open_link, progress, table
+from carelink.cli.common import console, error_console, open_link, table
 from carelink.cli.exit_codes import Exit
+from carelink.cli.importing import BATCH, Report, Reporter, watched
 from carelink.engine.registration import PatientInput, Registered
-from carelink.errors import InvalidInputError, NotFoundError, SettingsError
+from carelink.errors import CarelinkError, InvalidInputError, SettingsError
 from carelink.interop.csvcolumns import PATIENT_FIELDS, read_map
 from carelink.interop.csvfile import read_patients_csv
-from carelink.interop.fhir import read_fhir
+from carelink.interop.fhir import PEOPLE, stream_fhir
 from carelink.interop.intake import refused, take, unmatched
-from carelink.interop.lines import Progress
-from carelink.interop.records import GrantRecord, Identifier, PatientRecord, Problem, Source
+from carelink.interop.records import GrantRecord, Identifier, PatientRecord, Problem, RelatedRecord, Source
 from carelink.model.ids import PatientId
+from carelink.model.moment import Instant
 from carelink.settings import home_from_environment, load
+from carelink.system import SystemClock
 
-__all__ = ["Reporter", "add", "import_records", "register_records", "run_import"]
+__all__ = ["add", "import_records", "register_records", "run_import"]
 
-_BATCH: Final = 500
-_SHOWN: Final = 20
-"""Notes of one kind that an import prints; it prints every lost row, and `--check` prints everything."""
-
-Report = Callable[[Problem], None]
+Person = PatientRecord | RelatedRecord
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -46,46 +44,19 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     importer.set_defaults(run=run_import)
 
 
-@attrs.define
-class Reporter:
-    """Prints problems, counts them, and knows whether rows were lost."""
-
-    everything: bool = False
-    lost: int = 0
-    notes: Counter[str] = attrs.field(factory=Counter)
-
-    def __call__(self, problem: Problem) -> None:
-        """Take one problem in."""
-        if problem.lost:
-            self.lost += 1
-        else:
-            self.notes[problem.code.value] += 1
-        if problem.lost or self.everything or self.notes[problem.code.value] <= _SHOWN:
-            error_console.print(str(problem), markup=False)
-
-    def finish(self) -> int:
-        """Say what was not printed and what was lost; the exit code."""
-        for code, count in sorted(self.notes.items()):
-            if count > _SHOWN and not self.everything:
-                error_console.print(f"{count - _SHOWN} more rows with {code}; --check lists all", markup=False)
-        if self.lost:
-            error_console.print(f"{self.lost} rows were left out; they are named above. All others were taken.")
-        return Exit.COULD_NOT_RUN if self.lost else Exit.OK
-
-
 def run_import(args: argparse.Namespace) -> int:
     """Import, or only check."""
     if args.map is not None and args.csv is None:
-        error_console.print("--map says something about --csv: name the file too")
+        error_console.print("carelink: --map says something about --csv: name the file too")
         return Exit.USAGE
     report = Reporter(everything=args.check)
     if args.check:
-        counts: Mapping[str, int] = _check(_read(args), _region(args), report)
+        counts: Mapping[str, int] = _check(_read(args, SystemClock().now()), _region(args), report)
     else:
         with open_link(args) as link:
-            counts = import_records(link, _read(args), report)
-    shown = [(name, str(count)) for name, count in [*counts.items(), *sorted(report.notes.items())]]
-    table("Patients checked, nothing changed" if args.check else "Patients imported", ("what", "rows"), shown)
+            counts = import_records(link, _read(args, link.parts.clock.now()), report)
+    title = "Patients checked, nothing changed" if args.check else "Patients imported"
+    table(title, ("what", "rows"), [*((name, str(count)) for name, count in counts.items()), *report.rows()])
     return report.finish()
 
 
@@ -95,33 +66,21 @@ def _region(args: argparse.Namespace) -> str:
     try:
         return load(home).region
     except SettingsError:
-        console.print("There is no home here yet; phone numbers without a country code are read as Chinese.")
+        console.print("There is no home here yet: phone numbers without a country code are read as Chinese ones.")
         return "CN"
 
 
-def _read(args: argparse.Namespace) -> Iterator[PatientRecord | Problem]:
-    path: Path = args.fhir or args.csv
-    if not path.exists():
-        raise NotFoundError("there is no such file or folder")
-    with progress(path.name, None) as bar:
-
-        def moved(done: int, total: int) -> None:
-            bar.update(bar.task_ids[0], completed=done, total=total)
-
-        yield from _records(args, moved)
-
-
-def _records(args: argparse.Namespace, moved: Progress) -> Iterator[PatientRecord | Problem]:
+def _read(args: argparse.Namespace, now: Instant) -> Iterator[Person | Problem]:
     if args.csv is not None:
         columns = {} if args.map is None else read_map(args.map, PATIENT_FIELDS)
-        yield from read_patients_csv(args.csv, columns=columns, progress=moved)
+        yield from watched(args.csv, lambda moved: read_patients_csv(args.csv, columns=columns, progress=moved))
         return
-    for item in read_fhir(args.fhir, progress=moved):
+    for item in watched(args.fhir, lambda moved: stream_fhir(args.fhir, PEOPLE, now=now, progress=moved)):
         if not isinstance(item, GrantRecord):
             yield item
 
 
-def _check(items: Iterable[PatientRecord | Problem], region: str, report: Report) -> Mapping[str, int]:
+def _check(items: Iterable[Person | Problem], region: str, report: Report) -> Mapping[str, int]:
     counts = Counter({"good": 0, "left out": 0})
     for item in items:
         if isinstance(item, Problem):
@@ -135,78 +94,96 @@ def _check(items: Iterable[PatientRecord | Problem], region: str, report: Report
     return counts
 
 
-def register_records(link: CareLink, records: Iterable[PatientRecord]) -> Mapping[str, int]:
+def register_records(link: CareLink, records: Iterable[Person]) -> Mapping[str, int]:
     """Register what a reader found, silently; counts as in `import_records`."""
     return import_records(link, records, lambda _: None)
 
 
-def import_records(link: CareLink, items: Iterable[PatientRecord | Problem], report: Report) -> Mapping[str, int]:
-    """Register records in batches, then join those that are one person.
+@attrs.define
+class _Import:
+    """One import: what is counted, and the merges that wait until everybody is on record."""
+
+    link: CareLink
+    report: Report
+    counts: Counter[str] = attrs.field(
+        factory=partial(Counter, dict.fromkeys(("created", "updated", "unchanged", "merged", "left out"), 0))
+    )
+    merges: list[tuple[PatientId, Identifier, Source]] = attrs.field(factory=list)
+    replaced: list[tuple[Identifier, PatientId, Source]] = attrs.field(factory=list)
+
+    def lose(self, problem: Problem) -> None:
+        """A row was left out."""
+        self.report(problem)
+        self.counts["left out"] += problem.lost
+
+    def register(self, batch: list[tuple[Person, PatientInput]]) -> None:
+        """One batch, in one commit."""
+        results = self._answers([given for _, given in batch])
+        self.link.safe.forget()  # the keys of a million patients are not kept in memory
+        for (record, _), result in zip(batch, results, strict=True):
+            source = record.source
+            if source is None:
+                continue
+            if result.patient is None:
+                self.lose(refused(source, result.error or InvalidInputError("it was not taken")))
+                continue
+            if isinstance(record, RelatedRecord):
+                self.counts["related persons"] += 1
+                continue
+            self.counts["created" if result.created else "updated" if result.changed else "unchanged"] += 1
+            if record.same_as is not None:
+                self.merges.append((result.patient, record.same_as, source))
+            self.replaced += [(other, result.patient, source) for other in record.replaces]
+
+    def _answers(self, given: list[PatientInput]) -> list[Registered]:
+        """All in one commit; if the whole is refused, one by one, so that one of them does not cost the others."""
+        try:
+            return self.link.register_many(given)
+        except InvalidInputError as error:
+            if len(given) == 1:
+                return [Registered(error=error)]
+        return [answer for item in given for answer in self._answers([item])]
+
+    def merge(self) -> None:
+        """Join the records that are one person."""
+        for old, (system, value), source in self.merges:
+            self._merge(old, self.link.registration.find(system, value.reveal("match")), source, "same_as")
+        for (system, value), survivor, source in self.replaced:
+            self._merge(self.link.registration.find(system, value.reveal("match")), survivor, source, "replaces")
+
+    def _merge(self, old: PatientId | None, survivor: PatientId | None, source: Source, field: str) -> None:
+        if old is None or survivor is None:
+            self.report(unmatched(source, field, lost=False))
+        elif old != survivor:
+            try:
+                self.link.registration.merge(old, survivor)
+                self.counts["merged"] += 1
+            except CarelinkError as error:
+                self.report(refused(source, error, lost=False))
+
+
+def import_records(link: CareLink, items: Iterable[Person | Problem], report: Report) -> Mapping[str, int]:
+    """Register records in batches, then join those that are one person. Holds one batch, and the merges.
 
     Returns:
-        How many were `created`, `updated`, `unchanged`, `merged` (into another record) and `failed` (left out).
+        How many patients were `created`, `updated`, `unchanged` and `merged` (into another record), how many rows were
+        `left out`, and how many `related persons` stood in rows of their own.
     """
-    counts: Counter[str] = Counter(dict.fromkeys(("created", "updated", "unchanged", "merged", "failed"), 0))
-    merges: list[tuple[PatientId, Identifier, Source]] = []
-    batch: list[tuple[PatientRecord, PatientInput]] = []
+    run = _Import(link, report)
+    batch: list[tuple[Person, PatientInput]] = []
     for item in items:
         if isinstance(item, Problem):
-            report(item)
-            counts["failed"] += item.lost
+            run.lose(item)
             continue
         intake = take(item, link.parts.options.region)
         for problem in intake.problems:
-            report(problem)
-        if intake.given is None:
-            counts["failed"] += 1
-            continue
-        batch.append((item, intake.given))
-        if len(batch) == _BATCH:
-            merges += _register(link, batch, counts, report)
+            run.lose(problem)
+        if intake.given is not None:
+            batch.append((item, intake.given))
+        if len(batch) == BATCH:
+            run.register(batch)
             batch = []
-    merges += _register(link, batch, counts, report)
-    _merge(link, merges, counts, report)
-    return counts
-
-
-def _register(
-    link: CareLink, batch: list[tuple[PatientRecord, PatientInput]], counts: Counter[str], report: Report
-) -> Iterator[tuple[PatientId, Identifier, Source]]:
-    results = _answers(link, [given for _, given in batch])
-    link.safe.forget()  # the keys of a million patients are not kept in memory
-    for (record, _), result in zip(batch, results, strict=True):
-        if result.patient is None:
-            error = result.error or InvalidInputError("it was not taken")
-            report(refused(record.source, InvalidInputError(error.message)))
-            counts["failed"] += 1
-            continue
-        counts["created" if result.created else "updated" if result.changed else "unchanged"] += 1
-        if record.same_as is not None:
-            yield result.patient, record.same_as, record.source
-
-
-def _answers(link: CareLink, given: list[PatientInput]) -> list[Registered]:
-    """All in one commit; if the whole is refused, one by one, so that one of them does not cost the others."""
-    if not given:
-        return []
-    try:
-        return link.register_many(given)
-    except InvalidInputError as error:
-        if len(given) == 1:
-            return [Registered(error=error)]
-    return [answer for item in given for answer in _answers(link, [item])]
-
-
-def _merge(
-    link: CareLink, merges: list[tuple[PatientId, Identifier, Source]], counts: Counter[str], report: Report
-) -> None:
-    for old, (system, value), source in merges:
-        survivor = link.registration.find(system, value.reveal("match"))
-        if survivor is None:
-            report(unmatched(source, "same_as", lost=False))
-        elif survivor != old:
-            try:
-                link.registration.merge(old, survivor)
-                counts["merged"] += 1
-            except InvalidInputError as error:
-                report(refused(source, error))
+    if batch:
+        run.register(batch)
+    run.merge()
+    return run.counts

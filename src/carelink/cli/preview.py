@@ -97,11 +97,18 @@ def print_errors(errors: dict[str, tuple[int, CarelinkError]]) -> None:
 
 
 def no_consent_hint(effects: Counter[Effect], reasons: Counter[ReasonCode], *, say: Callable[[str], str] = str) -> None:
-    """Where nothing could be permitted for want of consent, name the command that loads it."""
-    if not effects.get(Effect.PERMIT) and reasons.get(ReasonCode.NO_CONSENT):
-        console.print()
+    """Where nothing could be permitted and consent is missing, name the command that loads it; for how many it is
+    missing is said exactly.
+    """
+    missing, total = reasons.get(ReasonCode.NO_CONSENT, 0), sum(effects.values())
+    if effects.get(Effect.PERMIT) or not missing:
+        return
+    console.print()
+    if missing == total:
         console.print(say("No consent is on record for these patients, so nothing can be sent."), markup=False)
-        console.print(f"{say('Load it with its evidence')}: carelink consent import --csv FILE", markup=False)
+    else:
+        console.print(f"{say('Nothing can be sent; requests without a consent on record')}: {missing}/{total}")
+    console.print(f"{say('Load it with its evidence')}: carelink consent import --csv FILE", markup=False)
 
 
 def print_forecasts(forecasts: Iterable[Forecast], *, chinese: bool, zone: str) -> None:

@@ -19,10 +19,16 @@ class Teller:
         self.checked = 0
         self.broken: list[str] = []
         self._number = 0
+        self._after_table = False
 
     def words(self, english: str, chinese: str) -> str:
         """The one that is wanted."""
         return chinese if self.chinese else english
+
+    def _gap(self) -> None:
+        if self._after_table:
+            console.print()
+        self._after_table = False
 
     def step(self, english: str, chinese: str) -> None:
         """The next numbered heading."""
@@ -31,10 +37,12 @@ class Teller:
 
     def say(self, english: str, chinese: str) -> None:
         """A line."""
+        self._gap()
         console.print(self.words(english, chinese), markup=False)
 
     def expect(self, good: bool, english: str, chinese: str) -> None:  # noqa: FBT001
         """A line that was checked."""
+        self._gap()
         what = self.words(english, chinese)
         self.checked += 1
         if not good:
@@ -46,7 +54,7 @@ class Teller:
         """A table without a title; columns have an English and a Chinese head."""
         console.print()
         table("", [self.words(*column) for column in columns], rows)
-        console.print()
+        self._after_table = True
 
     def reasons(self, outcome: SendOutcome) -> None:
         """Each reason once, as a code and a sentence."""

@@ -36,6 +36,7 @@ _CHINESE: Final = {
     "not decided": "未判断",
     "nothing matches this selection: no patient fits": "没有符合条件的患者",
     "No consent is on record for these patients, so nothing can be sent.": "这些患者没有同意记录,因此不能发送。",
+    "Nothing can be sent; requests without a consent on record": "没有可发送的请求;其中没有同意记录的请求",
     "Load it with its evidence": "请连同证据一起导入",
     "why one was refused": "查看某一项的原因",
     "policy": "规则包",

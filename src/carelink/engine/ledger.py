@@ -19,7 +19,7 @@ from carelink.ports.rows import Gate, GrantRow, PatientRow
 from carelink.ports.store import Reader, Transaction
 from carelink.vocabulary import GrantState, RecipientRole, StopSource
 
-__all__ = ["GrantOrder", "Ledger", "person_gate"]
+__all__ = ["GrantOrder", "Ledger", "grant_row", "meets", "person_gate"]
 
 _MAX_EVIDENCE = 500
 
@@ -87,7 +87,7 @@ class Ledger:
                 if known in standing:
                     ids.append(standing[known])
                     continue
-                row = _grant_row(GrantId(self.parts.ref()), order, now)
+                row = grant_row(GrantId(self.parts.ref()), order, now)
                 standing[known] = row.id
                 ids.append(row.id)
                 rows.append(row)
@@ -123,7 +123,7 @@ class Ledger:
             tx.lock([person_gate(row) for row in rows.values()])
             journal, ended = Journal(self.parts), []
             for grant in tx.grants([patient]).get(patient, ()):
-                if grant.state is not GrantState.GIVEN or not _overlaps(grant, scope):
+                if grant.state is not GrantState.GIVEN or not meets(grant, scope):
                     continue
                 tx.end_grant(grant.id, state, ended_at)
                 journal.grant_ended(grant, rows[patient].person, state, ended_at, evidence, now)
@@ -215,7 +215,8 @@ def _patients(reader: Reader, ids: Sequence[PatientId]) -> dict[PatientId, Patie
     return found
 
 
-def _grant_row(grant: GrantId, order: GrantOrder, now: Instant) -> GrantRow:
+def grant_row(grant: GrantId, order: GrantOrder, now: Instant) -> GrantRow:
+    """The row of a new grant; one that does not say when it was given was given now."""
     return GrantRow(
         id=grant,
         patient=order.patient,
@@ -229,7 +230,8 @@ def _grant_row(grant: GrantId, order: GrantOrder, now: Instant) -> GrantRow:
     )
 
 
-def _overlaps(grant: GrantRow, scope: Scope) -> bool:
+def meets(grant: GrantRow, scope: Scope) -> bool:
+    """Whether a grant and a scope have a purpose and a channel kind in common."""
     return _meets(grant.purposes, scope.purposes) and _meets(grant.channels, scope.channels)
 
 

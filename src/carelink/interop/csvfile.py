@@ -29,7 +29,7 @@ from carelink.interop.records import (
     Source,
 )
 from carelink.interop.seen import Seen
-from carelink.interop.words import is_language, is_scope, is_zone, tidy
+from carelink.interop.words import is_evidence, is_language, is_notice, is_scope, is_zone, tidy
 from carelink.model.scope import ANY
 from carelink.vault.personal import Personal
 from carelink.vocabulary import AddressKind, GrantState, RecipientRole, Relation
@@ -50,7 +50,6 @@ _ROLES: Final = {"": RecipientRole.SELF, "self": RecipientRole.SELF, "本人": R
 _STATES: Final = {"": GrantState.GIVEN, **{item.value: item for item in GrantState}, "有效": GrantState.GIVEN,
                   "同意": GrantState.GIVEN, "已撤回": GrantState.WITHDRAWN, "撤回": GrantState.WITHDRAWN}  # fmt: skip
 _LIST: Final = re.compile(r"[,;|、，；\s]+")
-_NOTICE: Final = re.compile(r"[A-Za-z0-9_.-]{0,64}", re.ASCII)
 
 
 @attrs.define
@@ -163,12 +162,14 @@ def _patient(cells: _Cells, seen: Seen) -> PatientRecord | None:
         cells.fault(Fault.MISSING_ID, "mrn", lost=True)
         return None
     system, value = identifiers[0]
-    if not seen.add(f"{system}|{value.reveal('compare')}"):
+    key = f"{system}|{value.reveal('compare')}"
+    if key in seen:
         cells.fault(Fault.DUPLICATE_ID, "mrn", lost=True)
         return None
     deceased = parse_date(cells.text("deceased")) is not None or cells.answer("deceased", needed=True)
     if cells.lost:
         return None
+    seen.add(key)
     name, language, zone = tidy(cells.text("name")), cells.text("language"), cells.text("zone")
     if cells.text("name") and not name:
         cells.fault(Fault.BAD_NAME, "name")
@@ -228,6 +229,8 @@ def _grant(cells: _Cells, days: Days) -> GrantRecord | None:
     identifiers = cells.identifiers()
     if not identifiers:
         cells.fault(Fault.MISSING_ID, "mrn", lost=True)
+    if cells.text("evidence") and not is_evidence(cells.text("evidence")):
+        cells.fault(Fault.BAD_VALUE, "evidence", hint="at most 500 characters", lost=True)
     if not cells.text("evidence"):
         cells.fault(Fault.MISSING, "evidence", hint="a grant needs a reference to its evidence", lost=True)
     purposes, channels = _words(cells, "purposes"), _words(cells, "channels")
@@ -236,7 +239,7 @@ def _grant(cells: _Cells, days: Days) -> GrantRecord | None:
         cells.fault(Fault.BAD_VALUE, "by", hint="self or guardian", lost=True)
     if state is None:
         cells.fault(Fault.BAD_VALUE, "state", hint="given or withdrawn", lost=True)
-    if _NOTICE.fullmatch(cells.text("notice")) is None:
+    if not is_notice(cells.text("notice")):
         cells.fault(Fault.BAD_VALUE, "notice", hint="letters, digits, _ . -", lost=True)
     separate = cells.answer("separate", needed=True)
     since, ended = (days.start(cells.text(field)) if cells.text(field) else None for field in ("since", "ended"))

@@ -9,9 +9,9 @@ from functools import partial
 
 import attrs
 
-from carelink.engine.registration import ContactInput, PatientInput, RelatedInput
-from carelink.errors import InvalidInputError
-from carelink.interop.records import ContactRecord, Fault, PatientRecord, Problem, Source
+from carelink.engine.patientinput import ContactInput, PatientInput, RelatedInput
+from carelink.errors import CarelinkError, InvalidInputError, NotFoundError
+from carelink.interop.records import ContactRecord, Fault, PatientRecord, Problem, RelatedRecord, Source
 from carelink.vault.canonical import canonical_email, canonical_id, canonical_phone
 from carelink.vocabulary import AddressKind
 
@@ -22,61 +22,81 @@ __all__ = ["Intake", "refused", "take", "unmatched"]
 class Intake:
     """A record made ready, or None if it cannot be kept, and everything that was wrong with it."""
 
-    given: PatientInput | None
+    source: Source
+    given: PatientInput | None = None
     problems: list[Problem] = attrs.field(factory=list)
 
+    def note(self, code: Fault, field: str, *, hint: str = "", lost: bool = False) -> None:
+        """Something was wrong with it."""
+        self.problems.append(_problem(self.source, code, field, hint=hint, lost=lost))
 
-def take(record: PatientRecord, region: str) -> Intake:
+
+def take(record: PatientRecord | RelatedRecord, region: str) -> Intake:
     """Check a record. `region` (ISO 3166) is meant where a phone number has no country code."""
-    intake = Intake(None)
+    return _related(record, region) if isinstance(record, RelatedRecord) else _patient(record, region)
+
+
+def _patient(record: PatientRecord, region: str) -> Intake:
+    intake = Intake(record.source)
     identifiers = []
     for system, value in record.identifiers:
         if value.use(partial(_is_identifier, system)):
             identifiers.append((system, value))
         else:
-            lost = len(record.identifiers) == 1
-            intake.problems.append(_problem(record.source, Fault.BAD_IDENTIFIER, "identifier", lost=lost))
-    if not identifiers:
-        return intake
-    related = tuple(
-        RelatedInput(
-            name=person.name,
-            relation=person.relation,
-            contacts=_contacts(person.contacts, region, record.source, "related", intake.problems),
-            verified=person.verified,
-            acts=person.acts,
-            scopes=person.scopes,
-            since=person.since,
-            until=person.until,
+            intake.note(Fault.BAD_IDENTIFIER, "identifier", lost=len(record.identifiers) == 1)
+    if identifiers:
+        intake.given = PatientInput(
+            identifiers=tuple(identifiers),
+            name=record.name,
+            birth_date=record.birth_date,
+            deceased=record.deceased,
+            language=record.language,
+            zone=record.zone,
+            contacts=_contacts(record.contacts, region, "patient", intake),
+            related=tuple(_person(person, region, intake) for person in record.related),
         )
-        for person in record.related
-    )
-    intake.given = PatientInput(
-        identifiers=tuple(identifiers),
-        name=record.name,
-        birth_date=record.birth_date,
-        deceased=record.deceased,
-        language=record.language,
-        zone=record.zone,
-        contacts=_contacts(record.contacts, region, record.source, "patient", intake.problems),
-        related=related,
-    )
     return intake
 
 
-def _contacts(
-    contacts: Iterable[ContactRecord], region: str, source: Source, whose: str, problems: list[Problem]
-) -> tuple[ContactInput, ...]:
+def _related(record: RelatedRecord, region: str) -> Intake:
+    """A related person that stands alone: an amendment of a patient who must be on record."""
+    if record.patient is None or record.source is None:
+        raise InvalidInputError("a related person that stands alone names its patient and where it stands")
+    intake = Intake(record.source)
+    system, value = record.patient
+    if value.use(partial(_is_identifier, system)):
+        related = (_person(record, region, intake),)
+        intake.given = PatientInput(identifiers=(record.patient,), related=related, known=True)
+    else:
+        intake.note(Fault.BAD_IDENTIFIER, "patient", lost=True)
+    return intake
+
+
+def _person(person: RelatedRecord, region: str, intake: Intake) -> RelatedInput:
+    return RelatedInput(
+        name=person.name,
+        relation=person.relation,
+        contacts=_contacts(person.contacts, region, "related", intake),
+        verified=person.verified,
+        acts=person.acts,
+        scopes=person.scopes,
+        since=person.since,
+        until=person.until,
+        key=person.key,
+    )
+
+
+def _contacts(contacts: Iterable[ContactRecord], region: str, whose: str, intake: Intake) -> tuple[ContactInput, ...]:
     kept = []
     for contact in contacts:
         field = f"{whose}.{contact.kind.value}"
         valid = contact.address.use(partial(_valid, contact.kind, region))
         if valid is None:
             hint = "write +<country code><number>" if contact.kind is AddressKind.PHONE else "write name@domain"
-            problems.append(_problem(source, Fault.BAD_ADDRESS, field, hint=hint))
+            intake.note(Fault.BAD_ADDRESS, field, hint=hint)
             continue
         if not valid:
-            problems.append(_problem(source, Fault.INVALID_NUMBER, field))
+            intake.note(Fault.INVALID_NUMBER, field)
         kept.append(
             ContactInput(
                 kind=contact.kind,
@@ -109,9 +129,10 @@ def _problem(source: Source, code: Fault, field: str, *, hint: str = "", lost: b
     return Problem(file=source.file, line=source.line, code=code, field=field, hint=hint, lost=lost)
 
 
-def refused(source: Source, error: InvalidInputError) -> Problem:
-    """The registration's own refusal of a record; its text names no value (P8)."""
-    return _problem(source, Fault.REFUSED, "", hint=error.message, lost=True)
+def refused(source: Source, error: CarelinkError, *, lost: bool = True) -> Problem:
+    """The engine's own refusal of a record; its text names no value (P8)."""
+    code = Fault.NO_SUCH_PATIENT if isinstance(error, NotFoundError) else Fault.REFUSED
+    return _problem(source, code, "", hint="" if code is Fault.NO_SUCH_PATIENT else error.message, lost=lost)
 
 
 def unmatched(source: Source, field: str, *, lost: bool) -> Problem:

@@ -36,11 +36,11 @@ Identifier = tuple[str, Personal[str]]
 """(system, value): who issued the number, and the number."""
 
 
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 def has_control(text: str) -> bool:
-    """Whether there is a control character other than tab and line ends in it."""
+    """Whether there is a control character other than tab and line ends in it, or half a surrogate pair."""
     return _CONTROL.search(text) is not None
 
 
@@ -65,7 +65,17 @@ class ContactRecord:
 
 @attrs.frozen(kw_only=True)
 class RelatedRecord:
-    """A guardian or other related person of a patient."""
+    """A guardian or other related person of a patient.
+
+    Attributes:
+        verified: somebody checked that they are who they are said to be.
+        acts: they may consent for the patient.
+        scopes: what they may be told.
+        since, until: half open.
+        patient: whose, where that is not the patient the record stands in.
+        key: the source's own id of this person, by which a later import finds them again.
+        source: where it stands, if not in the patient's own row.
+    """
 
     name: Personal[str]
     relation: Relation
@@ -75,11 +85,16 @@ class RelatedRecord:
     scopes: tuple[DisclosureScope, ...] = ()
     since: Instant | None = None
     until: Instant | None = None
+    patient: Identifier | None = None
+    key: Personal[str] | None = None
+    source: Source | None = None
 
 
 @attrs.frozen(kw_only=True)
 class PatientRecord:
-    """A patient. `same_as` names the record that goes on where this one was merged into another."""
+    """A patient. `same_as` names the record that goes on where this one was merged into another; `replaces` names
+    records that were merged into this one.
+    """
 
     identifiers: tuple[Identifier, ...]
     name: Personal[str] | None = None
@@ -90,12 +105,24 @@ class PatientRecord:
     contacts: tuple[ContactRecord, ...] = ()
     related: tuple[RelatedRecord, ...] = ()
     same_as: Identifier | None = None
+    replaces: tuple[Identifier, ...] = ()
     source: Source
 
 
 @attrs.frozen(kw_only=True)
 class GrantRecord:
-    """A grant, or one that was taken back (`state`, `ended_at`)."""
+    """A grant, or one that was taken back.
+
+    Attributes:
+        since, until: validity, half open; `since` is when it was given.
+        separate: given specifically for this processing.
+        notice: version of the notice that was shown.
+        evidence: where the proof lies.
+        state: GIVEN, or how it ended: WITHDRAWN ends every grant of the patient that meets it and was given before
+            `ended_at`, REVOKED and EXPIRED only this one.
+        ended_at: when; None if the source does not say.
+        refusal: nothing was ever given: the patient said no, which ends what meets it like a withdrawal.
+    """
 
     patient: Identifier
     purposes: tuple[str, ...]
@@ -108,6 +135,7 @@ class GrantRecord:
     evidence: Personal[str]
     state: GrantState = GrantState.GIVEN
     ended_at: Instant | None = None
+    refusal: bool = False
     source: Source
 
 
@@ -131,6 +159,8 @@ class Fault(StrEnum):
     """a NUL or another control character, which no text field has"""
     DATE_PARTIAL = "date_partial"
     """a birth date without day or month; the age counts as unknown"""
+    DRAFT = "draft"
+    """a consent that is only drafted or proposed: nobody has agreed to it yet"""
     DUPLICATE_ID = "duplicate_id"
     """an earlier row of this import has the same id; the earlier one counts"""
     DUPLICATE_KEY = "duplicate_key"
@@ -155,6 +185,8 @@ class Fault(StrEnum):
     """not one JSON object on one line"""
     NOT_UTF8 = "not_utf8"
     """bytes that are no UTF-8 text"""
+    OTHER_MATTER = "other_matter"
+    """a consent to something else than being contacted, such as a treatment"""
     REFUSED = "refused"
     """the values are well formed, but the record cannot be kept; the hint says why"""
     UNCLOSED_QUOTE = "unclosed_quote"

@@ -22,31 +22,35 @@ class Seen:
         self._slots = array("Q", bytes(8 * _SMALLEST))
         self._count = 0
 
-    def add(self, text: str) -> bool:
-        """Add a text; whether it is new."""
-        digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        value = int.from_bytes(digest) or 1  # zero marks an empty slot
-        if 2 * (self._count + 1) > len(self._slots):
-            self._grow()
-        return self._place(value)
+    def __contains__(self, text: str) -> bool:
+        return self._slots[self._find(_hash(text))] != 0
 
-    def _place(self, value: int) -> bool:
-        mask = len(self._slots) - 1
-        at = value & mask
-        while self._slots[at]:
-            if self._slots[at] == value:
-                return False
-            at = (at + 1) & mask
+    def add(self, text: str) -> None:
+        """Add a text."""
+        value = _hash(text)
+        at = self._find(value)
+        if self._slots[at]:
+            return
         self._slots[at] = value
         self._count += 1
-        return True
+        if 2 * self._count > len(self._slots):
+            self._grow()
+
+    def _find(self, value: int) -> int:
+        """The slot that holds the value, or the free one where it belongs."""
+        mask = len(self._slots) - 1
+        at = value & mask
+        while self._slots[at] and self._slots[at] != value:
+            at = (at + 1) & mask
+        return at
 
     def _grow(self) -> None:
-        old, self._slots = self._slots, array("Q", bytes(8 * 2 * len(self._slots)))
-        mask = len(self._slots) - 1
+        old, self._slots = self._slots, array("Q", bytes(16 * len(self._slots)))
         for value in old:
             if value:
-                at = value & mask
-                while self._slots[at]:
-                    at = (at + 1) & mask
-                self._slots[at] = value
+                self._slots[self._find(value)] = value
+
+
+def _hash(text: str) -> int:
+    """64 bits of a hash; never zero, which marks a free slot."""
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()) or 1

@@ -11,17 +11,29 @@ from carelink.errors import InvalidInputError
 from carelink.interop.records import has_control
 from carelink.model.scope import Scope
 
-__all__ = ["MAX_NAME", "is_language", "is_scope", "is_zone", "tidy"]
+__all__ = ["is_evidence", "is_language", "is_notice", "is_scope", "is_zone", "tidy"]
 
-MAX_NAME: Final = 200
+_MAX_NAME: Final = 200
+_MAX_EVIDENCE: Final = 500
 
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8}){0,4}", re.ASCII)
+_NOTICE: Final = re.compile(r"[A-Za-z0-9_.-]{0,64}", re.ASCII)
 _ZONES: Final = frozenset(available_timezones())
 
 
 def is_language(text: str) -> bool:
     """Whether it has the form of a BCP 47 language tag."""
     return _LANGUAGE.fullmatch(text) is not None
+
+
+def is_notice(text: str) -> bool:
+    """Whether it can be a notice's version, or is empty."""
+    return _NOTICE.fullmatch(text) is not None
+
+
+def is_evidence(text: str) -> bool:
+    """Whether it can be a reference to evidence."""
+    return 0 < len(text) <= _MAX_EVIDENCE
 
 
 def is_zone(text: str) -> bool:
@@ -41,4 +53,4 @@ def is_scope(words: Iterable[str], part: str) -> bool:
 def tidy(name: str) -> str:
     """A name with single blanks; empty if it is no name: too long, or with control characters in it."""
     text = " ".join(name.split())
-    return "" if len(text) > MAX_NAME or has_control(text) else text
+    return "" if len(text) > _MAX_NAME or has_control(text) else text

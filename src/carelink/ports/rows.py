@@ -1,5 +1,7 @@
 """Rows of the store, as plain values. Clear columns hold only random ids, closed codes, instants, zone names and
 the age band; everything else is a sealed field or a keyed hash (P8).
+
+Lists are of words: none is empty, none holds a comma (a store may keep a list as one text).
 """
 
 from __future__ import annotations
@@ -44,7 +46,6 @@ __all__ = [
     "GrantRow",
     "HeadRow",
     "IndexRow",
-    "ParkedRow",
     "PatientRow",
     "RelatedRow",
     "ReservationRow",
@@ -206,8 +207,10 @@ class TemplateRow:
 class ReservationRow:
     """The slots one permit holds, and what became of it.
 
-    `mac` is a keyed hash over the content of the request: the same key with other content is a conflict.
+    `mac` is a keyed hash over the content of the request: the same key with other content is a conflict. It is empty
+    where the row was rebuilt from the log, which does not hold it.
     `at` is the decision instant, and the claim instant once claimed: a touch counts from it.
+    A claimed one has a lease.
     """
 
     id: ReservationId
@@ -251,19 +254,8 @@ class TouchRow:
 
 
 @attrs.frozen(kw_only=True)
-class ParkedRow:
-    """A report for a key nobody knows yet; matched later. `data` is sealed under the tenant's own key."""
-
-    id: str
-    channel: str
-    key: str
-    at: Instant
-    event: str
-
-
-@attrs.frozen(kw_only=True)
 class EntryRow:
-    """An audit entry to append. `request` and `subject` are look-up columns, not evidence."""
+    """An audit entry to append. `leaf` is its leaf hash; `request`, "" for none, is a look-up column, not evidence."""
 
     data: bytes
     leaf: bytes

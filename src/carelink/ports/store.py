@@ -1,8 +1,13 @@
 """The store port: what every store MUST do. `carelink.stores.memory` is its executable specification and
 `carelink.testing.store_conformance` its test.
 
-Reads are set-based: they take many keys and answer for all of them; a key without a row is simply not in the
-answer. Order inside a tuple is fixed where the docstring says so.
+Reads are set-based: they take many keys and answer for all of them, however many there are; a key given twice counts
+once, and a key without a row is simply not in the answer. Order inside a tuple is fixed where the docstring says so.
+
+Errors are typed and hold no value of a row (P8). A write that raises spoils its transaction: nothing of it can be
+committed any more, and every further call on it raises. Whatever a database cannot do (full, locked for too long,
+read-only, damaged, a row that this version cannot read) is a StoreError; so is every call after the end of the
+transaction or snapshot it was made for.
 """
 
 from __future__ import annotations
@@ -44,7 +49,7 @@ __all__ = ["Reader", "Store", "Transaction"]
 
 
 class Reader(Protocol):
-    """A consistent snapshot: every read sees the same committed state."""
+    """A consistent snapshot: every read sees the state committed when the snapshot began, and nothing newer."""
 
     def tenant(self) -> TenantRow:
         """The tenant's row.
@@ -57,10 +62,12 @@ class Reader(Protocol):
         """Head of the integrated log."""
 
     def entries(self, start: int, stop: int) -> Iterator[bytes]:
-        """Stored bytes of entries start..stop-1, in index order, streamed. MUST be exactly what was appended."""
+        """Stored bytes of entries start..stop-1, in index order, streamed; those that exist, where the range reaches
+        beyond the head. MUST be exactly what was appended.
+        """
 
     def entries_for(self, request: RequestRef) -> tuple[tuple[int, bytes], ...]:
-        """Entries that named this request when appended, ascending by index."""
+        """(index, bytes) of the entries that named this request when appended, ascending by index; none for ""."""
 
     def patients(self, ids: Sequence[PatientId]) -> Mapping[PatientId, PatientRow]:
         """Patients by id; merges are not followed."""
@@ -95,7 +102,9 @@ class Reader(Protocol):
         """All grants of each patient, ended ones too, ascending by (since, id)."""
 
     def stops(self, persons: Sequence[PersonRef], tokens: Sequence[bytes]) -> tuple[StopRow, ...]:
-        """Suppressions not lifted that bind any of these, ascending by (since, id)."""
+        """Suppressions not lifted that bind any of these, each once, those past their end too, ascending by
+        (since, id).
+        """
 
     def touches(self, persons: Sequence[PersonRef], tokens: Sequence[bytes], since: Instant) -> tuple[TouchRow, ...]:
         """Reservations held, claimed or spent with `at` >= since whose subject or recipient is one of the persons
@@ -109,19 +118,23 @@ class Reader(Protocol):
         """Highest registered version of a template."""
 
     def recall(self, requests: Sequence[RequestRef]) -> Mapping[RequestRef, ReservationRow]:
-        """The newest reservation of each request that is not released."""
+        """The reservation of each request that is not released; there is one at most."""
 
     def reservations(self, ids: Sequence[ReservationId]) -> Mapping[ReservationId, ReservationRow]:
         """Reservations by id."""
 
     def open_reservations(self, state: ReservationState, *, limit: int) -> tuple[ReservationRow, ...]:
-        """Reservations in this state, ascending by (at, id)."""
+        """Up to `limit` reservations in this state, HELD or CLAIMED, ascending by (at, id). None for the final
+        states: what is over is not listed.
+        """
 
     def open_for(self, persons: Sequence[PersonRef], tokens: Sequence[bytes]) -> tuple[ReservationRow, ...]:
-        """Reservations held or claimed that touch any of these (as subject, recipient or token), by (at, id)."""
+        """Reservations held or claimed that touch any of these (as subject, recipient or token), each once, ascending
+        by (at, id).
+        """
 
     def last_spent_on(self, token: bytes, channel_kind: str) -> ReservationRow | None:
-        """The newest spent reservation on an address and channel kind: what a reply answers."""
+        """The newest spent reservation, by (at, id), on an address and channel kind: what a reply answers."""
 
     def sealed(self, table: str, rows: Sequence[str], columns: Sequence[str]) -> Mapping[tuple[str, str], bytes]:
         """Envelopes by (row, column)."""
@@ -142,8 +155,11 @@ class Reader(Protocol):
 class Transaction(Reader, Protocol):
     """Read and write; commits when the context ends without an exception, else leaves no trace.
 
-    Locks are taken before reads: `lock` MUST be the first call of a transaction that decides, and reads after it
-    MUST see everything committed by earlier holders of the same gates.
+    A transaction's reads see its own writes. Locks are taken before reads: `lock` MUST be the first call of a
+    transaction that decides, and reads after it MUST see everything committed by earlier holders of the same gates.
+
+    Every `add` of a row whose id exists is a ConflictError, every `put` that replaces one which does not is a
+    NotFoundError, and a row that breaks what `carelink.ports.rows` says of it is an InvalidInputError.
     """
 
     def lock(self, gates: Sequence[Gate]) -> Mapping[Gate, Instant]:
@@ -155,7 +171,7 @@ class Transaction(Reader, Protocol):
         """Take the tenant's global lock exclusively: for adoption of policy, plugins, content, credentials, mode."""
 
     def advance(self, gates: Sequence[Gate], at: Instant) -> None:
-        """Set the last instant of locked gates; never lowers it."""
+        """Raise the last instant of gates locked in this transaction; never lowers one."""
 
     def append(self, entries: Sequence[EntryRow]) -> int:
         """Append entries in this order; the index of the first. Durable with the commit, in the tree with it too
@@ -163,16 +179,29 @@ class Transaction(Reader, Protocol):
         """
 
     def set_published(self, size: int) -> None:
-        """Note that entries before `size` are under a published checkpoint."""
+        """Note that entries before `size` are under a published checkpoint; never lowers it.
+
+        Raises:
+            StoreError: there are not so many entries.
+        """
+
+    def take_out(self, start: int) -> tuple[EntryRow, ...]:
+        """Take the entries from `start` on out of the log, in order, to be appended again, byte for byte, behind
+        others. For a restored backup that took entries in before it was reconciled with the published log; entries
+        once published can never be taken out.
+
+        Raises:
+            StoreError: one of them is published.
+        """
 
     def put_tenant(self, row: TenantRow) -> None:
         """Insert or replace the tenant's row."""
 
     def add_patients(self, rows: Sequence[PatientRow]) -> None:
-        """Insert patients. A duplicate id or pseudonym is a ConflictError."""
+        """Insert patients. A pseudonym that another patient has is a ConflictError."""
 
     def put_patient(self, row: PatientRow) -> None:
-        """Replace an existing patient."""
+        """Replace an existing patient. A pseudonym that another patient has is a ConflictError."""
 
     def add_related(self, rows: Sequence[RelatedRow]) -> None:
         """Insert related persons."""
@@ -182,19 +211,23 @@ class Transaction(Reader, Protocol):
 
     def add_contacts(self, rows: Sequence[ContactRow]) -> None:
         """Insert contact points, and remember each token's pseudonym. A token keeps the pseudonym it has: another
-        one for the same token is a ConflictError.
+        one for the same token, or the same one for another token, is a ConflictError.
         """
 
     def name_address(self, token: bytes, address: AddressRef) -> None:
-        """Remember the pseudonym of an address that no contact point uses (yet): a stop came from it. Another
-        pseudonym for the same token is a ConflictError.
+        """Remember the pseudonym of an address that no contact point uses (yet): a stop came from it. Conflicts are
+        those of `add_contacts`.
         """
 
     def put_contact(self, row: ContactRow) -> None:
-        """Replace an existing contact point."""
+        """Replace an existing contact point. Another address in the same row is a ConflictError: an address that
+        changed is another contact point.
+        """
 
     def delete_contact(self, contact: ContactPointId) -> None:
-        """Remove a contact point; reservations and suppressions on its address stay."""
+        """Remove a contact point, if it is there; reservations and suppressions on its address, and the address's
+        pseudonym, stay.
+        """
 
     def add_sealed(self, rows: Sequence[SealedRow]) -> None:
         """Insert or replace sealed fields."""
@@ -203,19 +236,19 @@ class Transaction(Reader, Protocol):
         """Insert blind-index values; repeating one is harmless."""
 
     def delete_index(self, row: str) -> None:
-        """Remove all blind-index values of a row id."""
+        """Remove all blind-index values of a row id, if there are any."""
 
     def add_grants(self, rows: Sequence[GrantRow]) -> None:
         """Insert grants."""
 
     def end_grant(self, grant: GrantId, state: GrantState, at: Instant) -> None:
-        """End a given grant; ending an ended one changes nothing."""
+        """End a given grant; ending an ended or unknown one changes nothing."""
 
     def add_stops(self, rows: Sequence[StopRow]) -> None:
         """Insert suppressions."""
 
     def lift_stop(self, stop: SuppressionId, at: Instant) -> None:
-        """Lift a suppression; lifting a lifted one changes nothing."""
+        """Lift a suppression; lifting a lifted or unknown one changes nothing."""
 
     def put_template(self, row: TemplateRow) -> None:
         """Insert or replace a template version."""
@@ -224,23 +257,19 @@ class Transaction(Reader, Protocol):
         """Insert reservations. MUST raise ConflictError if a request already has one that is not released."""
 
     def put_reservations(self, rows: Sequence[ReservationRow]) -> None:
-        """Replace existing reservations. MUST refuse (ConflictError) a state change not in
-        `carelink.model.touchpoint.TRANSITIONS`.
+        """Write what may change of existing reservations, in the order given: contact, recipient, role, token,
+        address, at, state, lease, outcome, delivery, provider. The rest stays as it was added. MUST refuse
+        (ConflictError) a state change not in `carelink.model.touchpoint.TRANSITIONS`.
         """
 
     def put_pack(self, digest: str, data: bytes) -> None:
-        """Keep the bytes of an adopted pack."""
+        """Keep the bytes of an adopted pack, instead of those kept under this digest."""
 
     def put_allow_listed(self, tokens: Sequence[bytes], *, listed: bool) -> None:
         """Put addresses on the team's allow-list, or take them off."""
 
     def put_channel_stop(self, channel: str, *, stopped: bool) -> None:
         """Stop a channel for account trouble, or let it go on."""
-
-    def move_person(self, old: PatientId, survivor: PatientId) -> None:
-        """On a merge: contacts, related persons, grants and sealed fields stay where they are; only `merged_into`
-        and standing change. Present so that stores with derived rows can follow.
-        """
 
     def seen_event(self, channel: str, event_id: str) -> bool:
         """Note a provider event; True if it was noted before."""
@@ -249,7 +278,7 @@ class Transaction(Reader, Protocol):
         """Keep a report for a key that is not known yet."""
 
     def unpark(self, channel: str, keys: Sequence[str]) -> tuple[tuple[str, str, Instant], ...]:
-        """Take out (key, event, at) parked for these keys, oldest first."""
+        """Take out (key, event, at) parked for these keys, oldest first, and in the order parked at one instant."""
 
 
 class Store(Protocol):
@@ -257,11 +286,16 @@ class Store(Protocol):
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """Begin a write transaction. MUST be serialisable against others that lock a common gate. A commit that
-        returned is durable: it survives a kill and a power cut.
+        returned is durable: it survives a kill and a power cut. One that failed has changed nothing.
+
+        Raises:
+            StoreError: this thread has one open already, or none can be had.
         """
 
     def reader(self) -> AbstractContextManager[Reader]:
-        """Begin a read-only snapshot."""
+        """Begin a read-only snapshot. Within one, the same thread gets the same; within a transaction it shows what was
+        committed before. It never waits for a writer.
+        """
 
     def close(self) -> None:
-        """Release everything; the store cannot be used afterwards."""
+        """Release everything; the store cannot be used afterwards. Closing twice is fine."""

@@ -99,7 +99,7 @@ def test_missing_keys_and_a_missing_store_are_told_apart(desk) -> None:
 def test_an_outdated_schema_names_the_command_that_migrates(desk) -> None:
     db = sqlite3.connect(desk.home / "data" / "carelink.db")
     table = db.execute("SELECT name FROM sqlite_master WHERE name LIKE '%version%'").fetchone()[0]
-    db.execute(f"UPDATE {table} SET version_num = 'r0000'")
+    db.execute(f"UPDATE {table} SET version_num = '0000'")
     db.commit()
     db.close()
     answer = desk.run("mode")

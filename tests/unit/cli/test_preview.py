@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import carelink
+from carelink.model.ids import PatientId
 from carelink.model.moment import HOUR
 
 
@@ -31,6 +32,17 @@ def test_without_any_consent_it_names_the_command_that_loads_it(desk) -> None:
     assert "没有同意记录" in chinese.out
     assert "结论" in chinese.out
     assert "carelink consent import --csv FILE" in chinese.out
+
+
+def test_where_only_some_lack_consent_it_says_how_many(desk) -> None:
+    desk.people(2, consent=False)
+    (other,) = desk.people(1, first=3)
+    with carelink.open(desk.home) as link:
+        link.withdraw(PatientId(other), purposes=["care"])
+    seen = desk.run("preview", *desk.SEND)
+    assert "requests without a consent on record: 2/3" in seen.out
+    assert "for these patients" not in seen.out
+    assert "carelink consent import --csv FILE" in seen.out
 
 
 def test_a_deferral_shows_the_earliest_instant_in_the_tenants_zone(desk) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["HEAD", "VERSION_TABLE"]
+__all__ = ["HEAD", "REVISIONS", "VERSION_TABLE"]
 
-HEAD: Final = "0001"
-"""Revision this version of carelink works with."""
+REVISIONS: Final = ("0001",)
+"""Revisions in order; the last is the one this version of carelink works with."""
+
+HEAD: Final = REVISIONS[-1]
 
 VERSION_TABLE: Final = "carelink_schema_version"
 """Where Alembic keeps the revision; apart from a host application's own."""

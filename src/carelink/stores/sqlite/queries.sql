@@ -3,13 +3,17 @@ SELECT size, frontier, published FROM head WHERE id = 1;
 -- name: set_head
 UPDATE head SET size = ?, frontier = ? WHERE id = 1;
 -- name: set_published
-UPDATE head SET published = max(published, ?) WHERE id = 1;
+UPDATE head SET published = max(published, ?) WHERE id = 1 AND size >= ?;
 -- name: entries
 SELECT data FROM entries WHERE id >= ? AND id < ? ORDER BY id;
 -- name: entries_for
 SELECT id, data FROM entries WHERE request = ? AND request <> '' ORDER BY id;
 -- name: add_entry
 INSERT INTO entries (id, request, data) VALUES (?, ?, ?);
+-- name: entries_from
+SELECT data, request FROM entries WHERE id >= ? ORDER BY id;
+-- name: delete_entries
+DELETE FROM entries WHERE id >= ?;
 -- name: tenant
 SELECT tenant, origin, zone, created, mode, policy, packs, plugins, synthetic FROM tenant WHERE id = 1;
 -- name: put_tenant
@@ -48,8 +52,8 @@ FROM json_each(?) AS k CROSS JOIN related AS r ON r.patient = k.value ORDER BY s
 INSERT INTO related (id, patient, person, relation, standing, verified, acts, scopes, since, until)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- name: put_related
-INSERT OR REPLACE INTO related (id, patient, person, relation, standing, verified, acts, scopes, since, until)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+UPDATE related SET patient = ?, person = ?, relation = ?, standing = ?, verified = ?, acts = ?, scopes = ?, since = ?,
+  until = ? WHERE id = ?;
 -- name: contacts
 SELECT c.id, owner, person, kind, token, address, status, verified_at, rank, zones
 FROM json_each(?) AS k CROSS JOIN contacts AS c ON c.owner = k.value ORDER BY rank, c.id;
@@ -60,14 +64,16 @@ FROM json_each(?) AS k CROSS JOIN contacts AS c ON c.token = k.value ORDER BY c.
 INSERT INTO contacts (id, owner, person, kind, token, address, status, verified_at, rank, zones)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- name: put_contact
-INSERT OR REPLACE INTO contacts (id, owner, person, kind, token, address, status, verified_at, rank, zones)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+UPDATE contacts SET owner = ?, person = ?, kind = ?, token = ?, address = ?, status = ?, verified_at = ?, rank = ?,
+  zones = ? WHERE id = ?;
+-- name: contact_address
+SELECT token, address FROM contacts WHERE id = ?;
 -- name: delete_contact
 DELETE FROM contacts WHERE id = ?;
 -- name: address_refs
 SELECT a.token, a.address FROM json_each(?) AS k CROSS JOIN addresses AS a ON a.token = k.value;
 -- name: address_tokens
-SELECT a.address, a.token FROM json_each(?) AS k CROSS JOIN addresses AS a ON a.address = k.value;
+SELECT a.token, a.address FROM json_each(?) AS k CROSS JOIN addresses AS a ON a.address = k.value;
 -- name: name_address
 INSERT OR IGNORE INTO addresses (token, address) VALUES (?, ?);
 -- name: grants

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Any, TypeVar
 
+from carelink.model.ids import AddressRef
 from carelink.ports.rows import (
     ContactRow,
     GrantRow,
@@ -61,84 +62,115 @@ def _value(member: Enum | None) -> Any:
 
 
 def tenant_row(r: Sequence[Any]) -> TenantRow:
+    """The tenant."""
     return TenantRow(tenant=r[0], origin=r[1], zone=r[2], created=r[3], mode=_MODE[r[4]], policy=r[5],
                      packs=split(r[6]), plugins=r[7], synthetic=bool(r[8]))  # fmt: skip
 
 
 def tenant_values(row: TenantRow) -> tuple[Any, ...]:
+    """Its values, for the insert."""
     return (row.tenant, row.origin, row.zone, row.created, row.mode.value, row.policy, ",".join(row.packs), row.plugins,
             int(row.synthetic))  # fmt: skip
 
 
 def patient_row(r: Sequence[Any]) -> PatientRow:
+    """A patient."""
     return PatientRow(id=r[0], person=r[1], standing=_STANDING[r[2]], age=_AGE[r[3]], zone=r[4], language=r[5],
                       created=r[6], merged_into=r[7])  # fmt: skip
 
 
 def patient_values(row: PatientRow) -> tuple[Any, ...]:
+    """Its values, for the insert."""
     return (row.id, row.person, row.standing.value, _value(row.age), row.zone, row.language, row.created,
             row.merged_into)  # fmt: skip
 
 
 def related_row(r: Sequence[Any]) -> RelatedRow:
+    """A related person."""
     return RelatedRow(id=r[0], patient=r[1], person=r[2], relation=_RELATION[r[3]], standing=_STANDING[r[4]],
                       verified=bool(r[5]), acts=bool(r[6]), scopes=tuple(_SCOPE[s] for s in split(r[7])), since=r[8],
                       until=r[9])  # fmt: skip
 
 
 def related_values(row: RelatedRow) -> tuple[Any, ...]:
+    """Its values, for the insert."""
     return (row.id, row.patient, row.person, row.relation.value, row.standing.value, int(row.verified), int(row.acts),
             ",".join(scope.value for scope in row.scopes), row.since, row.until)  # fmt: skip
 
 
 def contact_row(r: Sequence[Any]) -> ContactRow:
+    """A contact point."""
     return ContactRow(id=r[0], owner=r[1], person=r[2], kind=_ADDRESS_KIND[r[3]], token=bytes.fromhex(r[4]),
                       address=r[5], status=_CONTACT[r[6]], verified_at=r[7], rank=r[8], zones=split(r[9]))  # fmt: skip
 
 
 def contact_values(row: ContactRow) -> tuple[Any, ...]:
+    """Its values, for the insert."""
     return (row.id, row.owner, row.person, row.kind.value, row.token.hex(), row.address, row.status.value,
             row.verified_at, row.rank, ",".join(row.zones))  # fmt: skip
 
 
 def grant_row(r: Sequence[Any]) -> GrantRow:
+    """A grant."""
     return GrantRow(id=r[0], patient=r[1], purposes=split(r[2]), channels=split(r[3]), by=_ROLE[r[4]], since=r[5],
                     until=r[6], separate=bool(r[7]), notice=r[8], state=_GRANT[r[9]], ended_at=r[10])  # fmt: skip
 
 
 def grant_values(row: GrantRow) -> tuple[Any, ...]:
+    """Its values, for the insert."""
     return (row.id, row.patient, ",".join(row.purposes), ",".join(row.channels), row.by.value, row.since, row.until,
             int(row.separate), row.notice, row.state.value, row.ended_at)  # fmt: skip
 
 
 def stop_row(r: Sequence[Any]) -> StopRow:
+    """A suppression."""
     return StopRow(id=r[0], person=r[1], token=None if r[2] is None else bytes.fromhex(r[2]), purposes=split(r[3]),
                    channels=split(r[4]), source=_SOURCE[r[5]], since=r[6], until=r[7], lifted_at=r[8])  # fmt: skip
 
 
 def stop_values(row: StopRow) -> tuple[Any, ...]:
+    """Its values, for the insert."""
     return (row.id, row.person, None if row.token is None else row.token.hex(), ",".join(row.purposes),
             ",".join(row.channels), row.source.value, row.since, row.until, row.lifted_at)  # fmt: skip
 
 
 def template_row(r: Sequence[Any]) -> TemplateRow:
+    """A template version."""
     return TemplateRow(name=r[0], version=r[1], status=_CONTENT[r[2]], purposes=split(r[3]), channels=split(r[4]),
                        language=r[5], subject=r[6], body=r[7], variables=split(r[8]), digest=r[9], since=r[10],
                        until=r[11], approvers=split(r[12]))  # fmt: skip
 
 
 def template_values(row: TemplateRow) -> tuple[Any, ...]:
+    """Its values, for the insert."""
     return (row.name, row.version, row.status.value, ",".join(row.purposes), ",".join(row.channels), row.language,
             row.subject, row.body, ",".join(row.variables), row.digest, row.since, row.until,
             ",".join(row.approvers))  # fmt: skip
 
 
+def address_pair(r: Sequence[Any]) -> tuple[bytes, AddressRef]:
+    """An address token and its pseudonym."""
+    return bytes.fromhex(r[0]), AddressRef(r[1])
+
+
+def index_pair(r: Sequence[Any]) -> tuple[tuple[int, bytes], str]:
+    """A blind-index value with its key version, and the row id it leads to."""
+    return (r[0], bytes.fromhex(r[1])), r[2]
+
+
+def token(r: Sequence[Any]) -> bytes:
+    """An address token."""
+    return bytes.fromhex(r[0])
+
+
 def touch_row(r: Sequence[Any]) -> TouchRow:
+    """A touch."""
     return TouchRow(reservation=r[0], subject=r[1], recipient=r[2], token=bytes.fromhex(r[3]), purpose=_PURPOSE[r[4]],
                     channel_kind=_CHANNEL[r[5]], reply=bool(r[6]), at=r[7])  # fmt: skip
 
 
 def reservation_row(r: Sequence[Any]) -> ReservationRow:
+    """A reservation."""
     return ReservationRow(id=r[0], request=r[1], mac=r[2], decision=r[3], patient=r[4], contact=r[5], subject=r[6],
                           recipient=r[7], role=_ROLE[r[8]], token=bytes.fromhex(r[9]), address=r[10],
                           purpose=_PURPOSE[r[11]], channel=r[12], channel_kind=_CHANNEL[r[13]], template=r[14],
@@ -147,6 +179,7 @@ def reservation_row(r: Sequence[Any]) -> ReservationRow:
 
 
 def reservation_values(row: ReservationRow) -> tuple[Any, ...]:
+    """Its values, for the insert."""
     return (row.id, row.request, row.mac, row.decision, row.patient, row.contact, row.subject, row.recipient,
             row.role.value, row.token.hex(), row.address, row.purpose.value, row.channel, row.channel_kind.value,
             row.template, row.template_version, int(row.reply), row.at, row.state.value, row.expires, row.lease,
@@ -154,5 +187,6 @@ def reservation_values(row: ReservationRow) -> tuple[Any, ...]:
 
 
 def settle_values(row: ReservationRow) -> tuple[Any, ...]:
-    return (row.contact, row.recipient, row.role.value, row.token.hex(), row.address, row.at, row.state.value, row.lease,
-            _value(row.outcome), row.delivery, row.provider, row.id)  # fmt: skip
+    """Its values that may change, and its id."""
+    return (row.contact, row.recipient, row.role.value, row.token.hex(), row.address, row.at, row.state.value,
+            row.lease, _value(row.outcome), row.delivery, row.provider, row.id)  # fmt: skip

@@ -6,169 +6,225 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
-from carelink.audit.merkle import Frontier
 from carelink.errors import ConflictError, StoreError, StoreOutdatedError
 from carelink.ports.store import Reader, Transaction
-from carelink.stores.schema import HEAD, VERSION_TABLE
+from carelink.stores.schema import HEAD, REVISIONS, VERSION_TABLE
+from carelink.stores.sqlite.driver import connect, run
 from carelink.stores.sqlite.reader import SqliteReader
 from carelink.stores.sqlite.writer import SqliteTransaction
 
-__all__ = ["SqliteStore"]
+__all__ = ["BUSY", "SqliteStore"]
 
-_BUSY: Final = 30.0
+BUSY: Final = 30.0
 """Seconds a writer waits for another process's commit before it gives up."""
 
-_FULL: Final = 2
-_ON: Final = 1
-
-
-@contextmanager
-def _wrapped() -> Iterator[None]:
-    """Database errors as StoreError, raised outside `except`: their text could quote a value."""
-    code = ""
-    try:
-        yield
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorname", type(error).__name__)
-    if code:
-        raise StoreError("the database refused", hint=code)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    with _wrapped():
-        db = sqlite3.connect(path, timeout=_BUSY, isolation_level=None, check_same_thread=False, cached_statements=256)
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA secure_delete = ON")
-        synchronous = db.execute("PRAGMA synchronous").fetchone()[0]
-        secure = db.execute("PRAGMA secure_delete").fetchone()[0]
-        journal = db.execute("PRAGMA journal_mode").fetchone()[0]
-    if (journal, synchronous, secure) != ("wal", _FULL, _ON):
-        raise StoreError(
-            "this SQLite does not keep WAL, synchronous=FULL and secure_delete=ON", hint="use another build"
-        )
-    return db
+_SPARE: Final = 8
+"""Connections for reading that are kept open for the next reader."""
 
 
 class SqliteStore:
-    """One tenant in one file. One writer at a time, in this process and among processes; readers do not wait."""
+    """One tenant in one file. One writer at a time, in this process and among processes; readers do not wait.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.RLock()
-        self._reading = threading.RLock()
-        self._writer = _connect(path)
-        self._reader = _connect(path)
-        self._depth = 0
+    Made by `open` or `create`.
+    """
+
+    def __init__(self, path: Path, busy: float = BUSY) -> None:
+        self._path, self._busy = path, busy
+        self._turn = threading.RLock()
+        self._pool = threading.Lock()
+        self._spare: list[sqlite3.Connection] = []
+        self._here = threading.local()
+        self._closed = False
+        self._writer = connect(path, busy=busy)
 
     @classmethod
-    def create(cls, path: Path) -> SqliteStore:
-        """Make a new store.
+    def create(cls, path: Path, *, busy: float = BUSY) -> Self:
+        """Make a new store. What an interrupted `create` left, a file without a table, is gone on with.
 
         Raises:
             ConflictError: there is one already.
             StoreError: it cannot be written.
         """
-        exists = False
+        problem = ""
         try:
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        except FileExistsError:
-            exists = True
-        if exists:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+        except OSError as error:
+            problem = error.strerror or "the system reported no reason"
+        if problem:
+            raise StoreError(f"a data store cannot be made here: {problem}")
+        if _tables(path, busy):
             raise ConflictError("there is a data store here already")
-        cls._upgrade(path)
-        db = _connect(path)
-        with _wrapped():
-            db.execute("INSERT INTO head (id, size, frontier, published) VALUES (1, 0, ?, 0)", (Frontier().to_bytes(),))
-        db.close()
-        return cls.open(path)
+        _upgrade(path, busy)
+        return cls.open(path, busy=busy)
 
     @classmethod
-    def open(cls, path: Path) -> SqliteStore:
+    def open(cls, path: Path, *, busy: float = BUSY) -> Self:
         """Open a store of this version's schema.
 
+        Args:
+            path: the file.
+            busy: seconds to wait for another process's commit before giving up.
+
         Raises:
-            StoreOutdatedError: another version; run `carelink store migrate`.
-            StoreError: not a carelink store.
+            StoreOutdatedError: another version.
+            StoreError: it is not there, cannot be read, or is no carelink store.
         """
-        store = cls(path)
-        found = store._revision()
-        if found != HEAD:
+        store = cls(path, busy)
+        try:
+            _check_revision(_revision(store._writer))
+        except StoreError:
             store.close()
-            raise StoreOutdatedError(f"the store has schema {found or 'none'}, this version works with {HEAD}")
+            raise
         return store
 
     @classmethod
-    def migrate(cls, path: Path) -> tuple[str, str]:
-        """Bring a store to this version's schema; the revisions before and after."""
-        store = cls(path)
-        before = store._revision()
-        store.close()
+    def migrate(cls, path: Path, *, busy: float = BUSY) -> tuple[str, str]:
+        """Bring a store to this version's schema; the revisions before and after.
+
+        Raises:
+            StoreError: it is no carelink store, of a newer version, or cannot be written.
+        """
+        db = connect(path, busy=busy)
+        try:
+            before = _revision(db)
+        finally:
+            db.close()
         if before != HEAD:
-            cls._upgrade(path)
+            if before not in REVISIONS:
+                _check_revision(before)
+            _upgrade(path, busy)
         return before, HEAD
-
-    @staticmethod
-    def _upgrade(path: Path) -> None:
-        # Heavy, and only needed here: SQLAlchemy and Alembic take longer to import than a store takes to open.
-        from sqlalchemy import create_engine  # noqa: PLC0415
-        from sqlalchemy.pool import NullPool  # noqa: PLC0415
-
-        from carelink.stores.schema.migrate import upgrade  # noqa: PLC0415
-
-        engine = create_engine("sqlite://", creator=lambda: _connect(path), poolclass=NullPool)
-        with engine.begin() as connection:
-            upgrade(connection)
-        engine.dispose()
-
-    def _revision(self) -> str:
-        rows: list[tuple[str]] = []
-        with _wrapped():
-            known = self._reader.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (VERSION_TABLE,)).fetchone()
-            if known:
-                rows = self._reader.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchall()  # noqa: S608
-        return rows[0][0] if rows else ""
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Write. Commits at the end, or leaves no trace."""
-        with self._lock:
-            if self._writer.in_transaction:
+        """See the port."""
+        with self._turn:
+            self._check_open()
+            if _busy(self._writer):
                 raise StoreError("a write transaction is open in this thread already")
-            with _wrapped():
-                self._writer.execute("BEGIN IMMEDIATE")
-                try:
-                    yield SqliteTransaction(self._writer)
-                    self._writer.execute("COMMIT")
-                finally:
-                    if self._writer.in_transaction:
-                        self._writer.execute("ROLLBACK")
+            run(self._writer, "BEGIN IMMEDIATE")
+            work = SqliteTransaction(self._writer)
+            try:
+                yield work
+                if work.spoilt:
+                    raise StoreError("a write failed: nothing is committed")
+                run(self._writer, "COMMIT")
+            finally:
+                work.end()
+                if _busy(self._writer):
+                    # A roll-back that fails leaves a transaction that the next BEGIN reports.
+                    with suppress(StoreError):
+                        run(self._writer, "ROLLBACK")
 
     @contextmanager
     def reader(self) -> Iterator[Reader]:
-        """Read one committed state. Readers nest: the inner one sees what the outer one sees."""
-        with self._reading, _wrapped():
-            outer = self._depth == 0
-            if outer:
-                self._reader.execute("BEGIN")
-            self._depth += 1
-            try:
-                yield SqliteReader(self._reader)
-            finally:
-                self._depth -= 1
-                if outer and self._reader.in_transaction:
-                    self._reader.execute("COMMIT")
+        """See the port."""
+        outer: SqliteReader | None = getattr(self._here, "reader", None)
+        if outer is not None:
+            yield outer
+            return
+        db = self._take()
+        view = SqliteReader(db)
+        try:
+            run(db, "BEGIN")
+            view.head()  # SQLite begins a snapshot with its first read
+            self._here.reader = view
+            yield view
+        finally:
+            self._here.reader = None
+            view.end()
+            self._give_back(db)
 
     def close(self) -> None:
-        """Close both connections; the write-ahead log is folded into the file."""
-        with self._lock, self._reading:
-            self._reader.close()
-            try:
-                self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            except sqlite3.Error:
-                pass
-            self._writer.close()
+        """See the port. The last connection of all to close folds the write-ahead log into the file."""
+        with self._turn, self._pool:
+            self._closed = True
+            for db in [*self._spare, self._writer]:
+                db.close()
+            self._spare.clear()
+
+    # -- connections for reading ---------------------------------------------------------------------------
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError("the store is closed")
+
+    def _take(self) -> sqlite3.Connection:
+        with self._pool:
+            self._check_open()
+            if self._spare:
+                return self._spare.pop()
+        return connect(self._path, busy=self._busy, reading=True)
+
+    def _give_back(self, db: sqlite3.Connection) -> None:
+        fit = not db.in_transaction
+        if not fit:
+            with suppress(StoreError):
+                run(db, "ROLLBACK")
+                fit = True
+        with self._pool:
+            if fit and not self._closed and len(self._spare) < _SPARE:
+                self._spare.append(db)
+                return
+        db.close()
+
+
+def _busy(db: sqlite3.Connection) -> bool:
+    return db.in_transaction
+
+
+def _tables(path: Path, busy: float) -> int:
+    db = connect(path, busy=busy)
+    try:
+        return len(run(db, "SELECT 1 FROM sqlite_master LIMIT 1"))
+    finally:
+        db.close()
+
+
+def _revision(db: sqlite3.Connection) -> str:
+    """The schema's revision; "" for a file that is no carelink store."""
+    if not run(db, "SELECT 1 FROM sqlite_master WHERE name = ?", (VERSION_TABLE,)):
+        return ""
+    rows = run(db, f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608  a constant
+    return str(rows[0][0]) if rows else ""
+
+
+def _check_revision(found: str) -> None:
+    if found == HEAD:
+        return
+    if not found:
+        raise StoreError("the file is no carelink data store", hint="check the path")
+    if found < HEAD:
+        raise StoreOutdatedError(f"the store has schema {found}, this version works with {HEAD}")
+    raise StoreOutdatedError("the store was made by a newer version", hint="use that version of carelink")
+
+
+def _upgrade(path: Path, busy: float) -> None:
+    # Heavy, and only needed here: SQLAlchemy and Alembic take longer to import than a store takes to open.
+    from sqlalchemy import Connection, create_engine, event  # noqa: PLC0415
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+    from sqlalchemy.pool import NullPool  # noqa: PLC0415
+
+    from carelink.stores.schema.migrate import upgrade  # noqa: PLC0415
+
+    engine = create_engine("sqlite://", creator=lambda: connect(path, busy=busy), poolclass=NullPool)
+
+    @event.listens_for(engine, "begin")
+    def _(connection: Connection) -> None:
+        # The driver begins no transaction by itself; without one a killed migration would stay half done.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    failed = False
+    try:
+        with engine.begin() as connection:
+            upgrade(connection)
+    except SQLAlchemyError:
+        failed = True
+    finally:
+        engine.dispose()
+    if failed:
+        raise StoreError("the schema cannot be written", hint="check disk space and permissions")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from carelink.audit.merkle import Frontier
-from carelink.errors import ConflictError, NotFoundError
-from carelink.model.ids import AddressRef, ContactPointId, GrantId, PatientId, SuppressionId
+from carelink.audit.merkle import Frontier, leaf_hash
+from carelink.errors import ConflictError, NotFoundError, StoreError
+from carelink.model.ids import AddressRef, ContactPointId, GrantId, SuppressionId
 from carelink.model.moment import Instant
 from carelink.model.touchpoint import TRANSITIONS
 from carelink.ports.rows import (
@@ -27,169 +26,276 @@ from carelink.ports.rows import (
     TemplateRow,
     TenantRow,
 )
+from carelink.stores.rowcheck import check_lists, check_reservations, check_stops
 from carelink.stores.sqlite import rowforms as form
-from carelink.stores.sqlite.reader import SQL, SqliteReader
+from carelink.stores.sqlite.driver import TROUBLE, failure
+from carelink.stores.sqlite.reader import SQL, SqliteReader, listed
 from carelink.vocabulary import GrantState, ReservationState
 
 __all__ = ["SqliteTransaction"]
 
 
-@contextmanager
-def _unique(what: str) -> Iterator[None]:
-    """A violated constraint is a ConflictError, raised outside `except` so that no value hangs on its context."""
-    clash = False
-    try:
-        yield
-    except sqlite3.IntegrityError:
-        clash = True
-    if clash:
-        raise ConflictError(what)
-
-
 class SqliteTransaction(SqliteReader):
-    """`carelink.ports.store.Transaction` on the writing connection."""
+    """`carelink.ports.store.Transaction` on the writing connection.
 
-    def _many(self, name: str, rows: Iterable[tuple[Any, ...]]) -> None:
-        self._db.executemany(SQL[name], rows)
+    Attributes:
+        spoilt: a write raised, so that nothing can be committed.
+    """
 
-    def _one(self, name: str, *values: Any) -> int:
-        return self._db.execute(SQL[name], values).rowcount
+    def __init__(self, db: sqlite3.Connection) -> None:
+        super().__init__(db)
+        self.spoilt = False
+        self._locked: set[Gate] = set()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.spoilt = True
+            self.end()
+            raise
+
+    def _many(self, name: str, rows: Iterable[tuple[Any, ...]], conflict: str = "") -> None:
+        try:
+            self._db.executemany(SQL[name], rows)
+        except TROUBLE as error:
+            found = failure(error, conflict)
+        else:
+            return
+        raise found
+
+    def _one(self, name: str, *values: Any, conflict: str = "") -> int:
+        try:
+            return self._db.execute(SQL[name], values).rowcount
+        except TROUBLE as error:
+            found = failure(error, conflict)
+        raise found
+
+    def _replace(self, name: str, values: Sequence[Any], conflict: str = "") -> None:
+        """Run an UPDATE whose values are those of the insert, the id last."""
+        if not self._one(name, *values[1:], values[0], conflict=conflict):
+            raise NotFoundError("no row has this id")
+
+    # -- locks and log -------------------------------------------------------------------------------------
 
     def lock(self, gates: Sequence[Gate]) -> Mapping[Gate, Instant]:
-        # BEGIN IMMEDIATE holds the whole file already; the rows carry the last instants.
+        """See the port. BEGIN IMMEDIATE holds the whole file already; the rows carry the last instants."""
         keys = sorted({(gate.kind, gate.key.hex()) for gate in gates})
         if not keys:
             return {}
-        self._many("make_gates", keys)
-        rows = self._all("gates", json.dumps(keys))
-        return {Gate(kind, bytes.fromhex(key)): Instant(last) for kind, key, last in rows}
+        with self._writing():
+            self._locked.update(gates)
+            self._many("make_gates", keys)
+            rows = self._all("gates", listed(keys))
+            return {Gate(kind, bytes.fromhex(key)): Instant(last) for kind, key, last in rows}
 
     def lock_global(self) -> None:
-        """The file's one write lock is global."""
+        """See the port. The file's one write lock is global."""
 
     def advance(self, gates: Sequence[Gate], at: Instant) -> None:
-        self._many("advance", [(at, gate.kind, gate.key.hex(), at) for gate in gates])
+        """See the port."""
+        with self._writing():
+            locked = self._locked.intersection(gates)
+            self._many("advance", [(at, gate.kind, gate.key.hex(), at) for gate in locked])
 
     def append(self, entries: Sequence[EntryRow]) -> int:
-        head = self.head()
-        if entries:
-            frontier = Frontier.from_bytes(head.frontier).append_many([row.leaf for row in entries])
-            self._many("add_entry", [(head.size + n, row.request, row.data) for n, row in enumerate(entries)])
-            self._one("set_head", head.size + len(entries), frontier.to_bytes())
-        return head.size
+        """See the port."""
+        with self._writing():
+            head = self.head()
+            if entries:
+                frontier = Frontier.from_bytes(head.frontier).append_many([row.leaf for row in entries])
+                self._many("add_entry", [(head.size + n, row.request, row.data) for n, row in enumerate(entries)])
+                self._one("set_head", head.size + len(entries), frontier.to_bytes())
+            return head.size
 
     def set_published(self, size: int) -> None:
-        self._one("set_published", size)
+        """See the port."""
+        with self._writing():
+            if not self._one("set_published", size, size):
+                raise StoreError("more entries are published than there are")
+
+    def take_out(self, start: int) -> tuple[EntryRow, ...]:
+        """See the port. The tree is hashed again from its first entry: this is rare, and must be right."""
+        with self._writing():
+            head = self.head()
+            if start < head.published:
+                raise StoreError("a published entry is never taken out")
+            rows = self._all("entries_from", start)
+            taken = tuple(EntryRow(data=data, leaf=leaf_hash(data), request=request) for data, request in rows)
+            if taken:
+                frontier = Frontier().append_many(leaf_hash(data) for data in self.entries(0, start))
+                self._one("delete_entries", start)
+                self._one("set_head", start, frontier.to_bytes())
+            return taken
 
     def put_tenant(self, row: TenantRow) -> None:
-        self._one("put_tenant", *form.tenant_values(row))
+        """See the port."""
+        with self._writing():
+            check_lists([row])
+            self._one("put_tenant", *form.tenant_values(row))
+
+    # -- persons and addresses -----------------------------------------------------------------------------
 
     def add_patients(self, rows: Sequence[PatientRow]) -> None:
-        with _unique("a patient with this id or pseudonym exists"):
-            self._many("add_patient", map(form.patient_values, rows))
+        """See the port."""
+        with self._writing():
+            self._many("add_patient", map(form.patient_values, rows), "a patient with this id or pseudonym exists")
 
     def put_patient(self, row: PatientRow) -> None:
-        values = form.patient_values(row)
-        if not self._one("put_patient", *values[1:], values[0]):
-            raise NotFoundError("no patient has this id")
+        """See the port."""
+        with self._writing():
+            self._replace("put_patient", form.patient_values(row), "a pseudonym names one patient")
 
     def add_related(self, rows: Sequence[RelatedRow]) -> None:
-        with _unique("a related person with this id exists"):
-            self._many("add_related", map(form.related_values, rows))
+        """See the port."""
+        with self._writing():
+            check_lists(rows)
+            self._many("add_related", map(form.related_values, rows), "a related person with this id exists")
 
     def put_related(self, row: RelatedRow) -> None:
-        self._one("put_related", *form.related_values(row))
+        """See the port."""
+        with self._writing():
+            check_lists([row])
+            self._replace("put_related", form.related_values(row))
 
     def _name(self, pairs: Mapping[bytes, AddressRef]) -> None:
-        with _unique("a pseudonym names one address"):
-            self._many("name_address", [(token.hex(), ref) for token, ref in pairs.items()])
+        self._many("name_address", [(token.hex(), address) for token, address in pairs.items()])
         named = self.address_refs(tuple(pairs))
-        if any(named.get(token) != ref for token, ref in pairs.items()):
-            raise ConflictError("an address keeps the pseudonym it has")
+        if any(named.get(token) != address for token, address in pairs.items()):
+            raise ConflictError("a pseudonym names one address, and an address keeps the one it has")
 
     def add_contacts(self, rows: Sequence[ContactRow]) -> None:
-        if not rows:
-            return
-        pairs: dict[bytes, AddressRef] = {}
-        for row in rows:
-            if pairs.setdefault(row.token, row.address) != row.address:
-                raise ConflictError("an address keeps the pseudonym it has")
-        self._name(pairs)
-        with _unique("a contact point with this id exists"):
-            self._many("add_contact", map(form.contact_values, rows))
+        """See the port."""
+        with self._writing():
+            check_lists(rows)
+            pairs: dict[bytes, AddressRef] = {}
+            for row in rows:
+                if pairs.setdefault(row.token, row.address) != row.address:
+                    raise ConflictError("an address keeps the pseudonym it has")
+            self._name(pairs)
+            self._many("add_contact", map(form.contact_values, rows), "a contact point with this id exists")
 
     def name_address(self, token: bytes, address: AddressRef) -> None:
-        self._name({token: address})
+        """See the port."""
+        with self._writing():
+            self._name({token: address})
 
     def put_contact(self, row: ContactRow) -> None:
-        self._one("put_contact", *form.contact_values(row))
+        """See the port."""
+        with self._writing():
+            check_lists([row])
+            before = self._all("contact_address", row.id)
+            if before and before != [(row.token.hex(), row.address)]:
+                raise ConflictError("another address is another contact point")
+            self._replace("put_contact", form.contact_values(row))
 
     def delete_contact(self, contact: ContactPointId) -> None:
-        self._one("delete_contact", contact)
+        """See the port."""
+        with self._writing():
+            self._one("delete_contact", contact)
 
     def add_sealed(self, rows: Sequence[SealedRow]) -> None:
-        self._many("add_sealed", [(row.table, row.row, row.column, row.envelope) for row in rows])
+        """See the port."""
+        with self._writing():
+            self._many("add_sealed", [(row.table, row.row, row.column, row.envelope) for row in rows])
 
     def add_index(self, rows: Sequence[IndexRow]) -> None:
-        self._many("add_blind", [(row.column, row.version, row.value.hex(), row.row) for row in rows])
+        """See the port."""
+        with self._writing():
+            self._many("add_blind", [(row.column, row.version, row.value.hex(), row.row) for row in rows])
 
     def delete_index(self, row: str) -> None:
-        self._one("delete_blind", row)
+        """See the port."""
+        with self._writing():
+            self._one("delete_blind", row)
+
+    # -- consent and content -------------------------------------------------------------------------------
 
     def add_grants(self, rows: Sequence[GrantRow]) -> None:
-        with _unique("a grant with this id exists"):
-            self._many("add_grant", map(form.grant_values, rows))
+        """See the port."""
+        with self._writing():
+            check_lists(rows)
+            self._many("add_grant", map(form.grant_values, rows), "a grant with this id exists")
 
     def end_grant(self, grant: GrantId, state: GrantState, at: Instant) -> None:
-        self._one("end_grant", state.value, at, grant)
+        """See the port."""
+        with self._writing():
+            self._one("end_grant", state.value, at, grant)
 
     def add_stops(self, rows: Sequence[StopRow]) -> None:
-        with _unique("a suppression with this id exists"):
-            self._many("add_stop", map(form.stop_values, rows))
+        """See the port."""
+        with self._writing():
+            check_stops(rows)
+            self._many("add_stop", map(form.stop_values, rows), "a suppression with this id exists")
 
     def lift_stop(self, stop: SuppressionId, at: Instant) -> None:
-        self._one("lift_stop", at, stop)
+        """See the port."""
+        with self._writing():
+            self._one("lift_stop", at, stop)
 
     def put_template(self, row: TemplateRow) -> None:
-        self._one("put_template", *form.template_values(row))
-
-    def add_reservations(self, rows: Sequence[ReservationRow]) -> None:
-        with _unique("a request holds one reservation that is not released"):
-            self._many("add_reservation", map(form.reservation_values, rows))
-
-    def put_reservations(self, rows: Sequence[ReservationRow]) -> None:
-        if not rows:
-            return
-        states = {key: ReservationState(state) for key, state in self._all("states", json.dumps([r.id for r in rows]))}
-        for row in rows:
-            before = states.get(row.id)
-            if before is None:
-                raise NotFoundError("no reservation has this id")
-            if before is not row.state and row.state not in TRANSITIONS[before]:
-                raise ConflictError(f"a reservation does not go from {before.value} to {row.state.value}")
-            states[row.id] = row.state
-        self._many("settle_reservation", map(form.settle_values, rows))
+        """See the port."""
+        with self._writing():
+            check_lists([row])
+            self._one("put_template", *form.template_values(row))
 
     def put_pack(self, digest: str, data: bytes) -> None:
-        self._one("put_pack", digest, data)
+        """See the port."""
+        with self._writing():
+            self._one("put_pack", digest, data)
+
+    # -- reservations --------------------------------------------------------------------------------------
+
+    def add_reservations(self, rows: Sequence[ReservationRow]) -> None:
+        """See the port."""
+        with self._writing():
+            check_reservations(rows)
+            conflict = "a request holds one reservation that is not released"
+            self._many("add_reservation", map(form.reservation_values, rows), conflict)
+
+    def put_reservations(self, rows: Sequence[ReservationRow]) -> None:
+        """See the port."""
+        if not rows:
+            return
+        with self._writing():
+            check_reservations(rows)
+            found = self._all("states", listed(row.id for row in rows))
+            states = {key: ReservationState(state) for key, state in found}
+            for row in rows:
+                before = states.get(row.id)
+                if before is None:
+                    raise NotFoundError("no reservation has this id")
+                if before is not row.state and row.state not in TRANSITIONS[before]:
+                    raise ConflictError(f"a reservation does not go from {before.value} to {row.state.value}")
+                states[row.id] = row.state
+            self._many("settle_reservation", map(form.settle_values, rows))
+
+    # -- lists and reports ---------------------------------------------------------------------------------
 
     def put_allow_listed(self, tokens: Sequence[bytes], *, listed: bool) -> None:
-        self._many("allow" if listed else "disallow", [(token.hex(),) for token in tokens])
+        """See the port."""
+        with self._writing():
+            self._many("allow" if listed else "disallow", [(token.hex(),) for token in tokens])
 
     def put_channel_stop(self, channel: str, *, stopped: bool) -> None:
-        self._one("stop_channel" if stopped else "resume_channel", channel)
-
-    def move_person(self, old: PatientId, survivor: PatientId) -> None:
-        """No derived rows follow a merge here."""
+        """See the port."""
+        with self._writing():
+            self._one("stop_channel" if stopped else "resume_channel", channel)
 
     def seen_event(self, channel: str, event_id: str) -> bool:
-        return self._one("note_event", channel, event_id) == 0
+        """See the port."""
+        with self._writing():
+            return self._one("note_event", channel, event_id) == 0
 
     def park(self, channel: str, key: str, event: str, at: Instant) -> None:
-        self._one("park", channel, key, event, at)
+        """See the port."""
+        with self._writing():
+            self._one("park", channel, key, event, at)
 
     def unpark(self, channel: str, keys: Sequence[str]) -> tuple[tuple[str, str, Instant], ...]:
-        rows = self._all("unpark", channel, json.dumps(list(keys)))
-        return tuple(
-            (key, event, Instant(at)) for key, event, at, _id in sorted(rows, key=lambda row: (row[2], row[3]))
-        )
+        """See the port."""
+        with self._writing():
+            rows = self._all("unpark", channel, listed(keys))
+            ordered = sorted(rows, key=lambda row: (row[2], row[3]))
+            return tuple((key, event, Instant(at)) for key, event, at, _number in ordered)

@@ -1,0 +1,235 @@
+"""Reads of the memory store: each is the plainest statement of what the port promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from carelink.errors import StoreError
+from carelink.model.ids import AddressRef, PatientId, PersonRef, RequestRef, ReservationId
+from carelink.model.moment import Instant
+from carelink.model.touchpoint import COUNTS
+from carelink.ports.rows import (
+    ContactRow,
+    GrantRow,
+    HeadRow,
+    PatientRow,
+    RelatedRow,
+    ReservationRow,
+    StopRow,
+    TemplateRow,
+    TenantRow,
+    TouchRow,
+)
+from carelink.stores.memory.state import Field, State
+from carelink.vocabulary import ReservationState
+
+__all__ = ["MemoryReader"]
+
+_OPEN = (ReservationState.HELD, ReservationState.CLAIMED)
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+def _found(table: Mapping[K, V], keys: Iterable[K]) -> dict[K, V]:
+    return {key: table[key] for key in keys if key in table}
+
+
+def _grouped(rows: Iterable[V], key: Callable[[V], K], wanted: Collection[K]) -> dict[K, tuple[V, ...]]:
+    """Rows by key, in the order they come, for the keys wanted."""
+    groups: dict[K, tuple[V, ...]] = {}
+    for row in rows:
+        if key(row) in wanted:
+            groups[key(row)] = (*groups.get(key(row), ()), row)
+    return groups
+
+
+def _touches(row: ReservationRow, persons: Collection[PersonRef], tokens: Collection[bytes]) -> bool:
+    return row.subject in persons or row.recipient in persons or row.token in tokens
+
+
+class MemoryReader:
+    """`carelink.ports.store.Reader` on one state."""
+
+    def __init__(self, state: State) -> None:
+        self._held: State | None = state
+
+    @property
+    def _state(self) -> State:
+        if self._held is None:
+            raise StoreError("this transaction or snapshot is over")
+        return self._held
+
+    def end(self) -> None:
+        """Nothing can be read from now on."""
+        self._held = None
+
+    # -- tenant and log ------------------------------------------------------------------------------------
+
+    def tenant(self) -> TenantRow:
+        """See the port."""
+        if self._state.tenant is None:
+            raise StoreError("the store was never initialised", hint="run `carelink init`")
+        return self._state.tenant
+
+    def head(self) -> HeadRow:
+        """See the port."""
+        state = self._state
+        return HeadRow(size=len(state.entries), frontier=state.frontier.to_bytes(), published=state.published)
+
+    def entries(self, start: int, stop: int) -> Iterator[bytes]:
+        """See the port."""
+        return iter([entry.data for entry in self._state.entries[start:stop]])
+
+    def entries_for(self, request: RequestRef) -> tuple[tuple[int, bytes], ...]:
+        """See the port."""
+        numbered = enumerate(self._state.entries)
+        return tuple((index, entry.data) for index, entry in numbered if request and entry.request == request)
+
+    # -- persons and addresses -----------------------------------------------------------------------------
+
+    def patients(self, ids: Sequence[PatientId]) -> Mapping[PatientId, PatientRow]:
+        """See the port."""
+        return _found(self._state.patients, ids)
+
+    def patients_by_person(self, persons: Sequence[PersonRef]) -> Mapping[PersonRef, PatientRow]:
+        """See the port."""
+        return _found({row.person: row for row in self._state.patients.values()}, persons)
+
+    def aliases(self, patients: Sequence[PatientId]) -> Mapping[PatientId, tuple[PersonRef, ...]]:
+        """See the port."""
+        answer = {patient: self._merged_into(patient) for patient in patients}
+        return {patient: tuple(sorted(persons)) for patient, persons in answer.items() if persons}
+
+    def _merged_into(self, survivor: PatientId) -> set[PersonRef]:
+        found: dict[PatientId, PersonRef] = {}
+        waiting = [survivor]
+        while waiting:
+            root = waiting.pop()
+            fresh = [row for row in self._state.patients.values() if row.merged_into == root and row.id not in found]
+            found.update({row.id: row.person for row in fresh})
+            waiting.extend(row.id for row in fresh)
+        return set(found.values())
+
+    def page_patients(self, after: str, limit: int) -> tuple[PatientRow, ...]:
+        """See the port."""
+        ids = sorted(patient for patient in self._state.patients if patient > after)
+        return tuple(self._state.patients[patient] for patient in ids[:limit])
+
+    def related(self, patients: Sequence[PatientId]) -> Mapping[PatientId, tuple[RelatedRow, ...]]:
+        """See the port."""
+        rows = sorted(self._state.related.values(), key=lambda row: (row.since, row.id))
+        return _grouped(rows, lambda row: row.patient, set(patients))
+
+    def contacts(self, owners: Sequence[str]) -> Mapping[str, tuple[ContactRow, ...]]:
+        """See the port."""
+        rows = sorted(self._state.contacts.values(), key=lambda row: (row.rank, row.id))
+        return _grouped(rows, lambda row: row.owner, set(owners))
+
+    def contacts_on(self, tokens: Sequence[bytes]) -> Mapping[bytes, tuple[ContactRow, ...]]:
+        """See the port."""
+        rows = sorted(self._state.contacts.values(), key=lambda row: row.id)
+        return _grouped(rows, lambda row: row.token, set(tokens))
+
+    def address_refs(self, tokens: Sequence[bytes]) -> Mapping[bytes, AddressRef]:
+        """See the port."""
+        return _found(self._state.addresses, tokens)
+
+    def address_tokens(self, addresses: Sequence[AddressRef]) -> Mapping[AddressRef, bytes]:
+        """See the port."""
+        return _found({address: token for token, address in self._state.addresses.items()}, addresses)
+
+    # -- consent and content -------------------------------------------------------------------------------
+
+    def grants(self, patients: Sequence[PatientId]) -> Mapping[PatientId, tuple[GrantRow, ...]]:
+        """See the port."""
+        rows = sorted(self._state.grants.values(), key=lambda row: (row.since, row.id))
+        return _grouped(rows, lambda row: row.patient, set(patients))
+
+    def stops(self, persons: Sequence[PersonRef], tokens: Sequence[bytes]) -> tuple[StopRow, ...]:
+        """See the port."""
+        wanted, addresses = set(persons), set(tokens)
+        rows = sorted(self._state.stops.values(), key=lambda row: (row.since, row.id))
+        bound = (row for row in rows if row.person in wanted or row.token in addresses)
+        return tuple(row for row in bound if row.lifted_at is None)
+
+    def templates(self, keys: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], TemplateRow]:
+        """See the port."""
+        return _found(self._state.templates, keys)
+
+    def latest_template(self, name: str) -> int | None:
+        """See the port."""
+        return max((version for known, version in self._state.templates if known == name), default=None)
+
+    def pack(self, digest: str) -> bytes | None:
+        """See the port."""
+        return self._state.packs.get(digest)
+
+    # -- reservations --------------------------------------------------------------------------------------
+
+    def _reservations(self) -> list[ReservationRow]:
+        return sorted(self._state.reservations.values(), key=lambda row: (row.at, row.id))
+
+    def touches(self, persons: Sequence[PersonRef], tokens: Sequence[bytes], since: Instant) -> tuple[TouchRow, ...]:
+        """See the port."""
+        wanted, addresses = set(persons), set(tokens)
+        return tuple(
+            TouchRow(
+                reservation=row.id,
+                subject=row.subject,
+                recipient=row.recipient,
+                token=row.token,
+                purpose=row.purpose,
+                channel_kind=row.channel_kind,
+                reply=row.reply,
+                at=row.at,
+            )
+            for row in self._reservations()
+            if row.state in COUNTS and row.at >= since and _touches(row, wanted, addresses)
+        )
+
+    def recall(self, requests: Sequence[RequestRef]) -> Mapping[RequestRef, ReservationRow]:
+        """See the port."""
+        standing = (row for row in self._state.reservations.values() if row.state is not ReservationState.RELEASED)
+        return _found({row.request: row for row in standing}, requests)
+
+    def reservations(self, ids: Sequence[ReservationId]) -> Mapping[ReservationId, ReservationRow]:
+        """See the port."""
+        return _found(self._state.reservations, ids)
+
+    def open_reservations(self, state: ReservationState, *, limit: int) -> tuple[ReservationRow, ...]:
+        """See the port."""
+        return tuple(row for row in self._reservations() if row.state is state and state in _OPEN)[:limit]
+
+    def open_for(self, persons: Sequence[PersonRef], tokens: Sequence[bytes]) -> tuple[ReservationRow, ...]:
+        """See the port."""
+        wanted, addresses = set(persons), set(tokens)
+        return tuple(row for row in self._reservations() if row.state in _OPEN and _touches(row, wanted, addresses))
+
+    def last_spent_on(self, token: bytes, channel_kind: str) -> ReservationRow | None:
+        """See the port."""
+        spent = [row for row in self._reservations() if row.state is ReservationState.SPENT]
+        here = [row for row in spent if row.token == token and row.channel_kind.value == channel_kind]
+        return here[-1] if here else None
+
+    # -- sealed fields and lists ---------------------------------------------------------------------------
+
+    def sealed(self, table: str, rows: Sequence[str], columns: Sequence[str]) -> Mapping[tuple[str, str], bytes]:
+        """See the port."""
+        places = [Field(table, row, column) for row in rows for column in columns]
+        return {(place.row, place.column): data for place, data in _found(self._state.sealed, places).items()}
+
+    def lookup(self, column: str, values: Sequence[tuple[int, bytes]]) -> Mapping[tuple[int, bytes], tuple[str, ...]]:
+        """See the port."""
+        here = sorted((item for item in self._state.index if item.column == column), key=lambda item: item.row)
+        groups = _grouped(here, lambda item: (item.version, item.value), set(values))
+        return {key: tuple(item.row for item in items) for key, items in groups.items()}
+
+    def allow_listed(self, tokens: Sequence[bytes]) -> frozenset[bytes]:
+        """See the port."""
+        return frozenset(tokens) & self._state.allow_list
+
+    def stopped_channels(self) -> frozenset[str]:
+        """See the port."""
+        return frozenset(self._state.stopped_channels)

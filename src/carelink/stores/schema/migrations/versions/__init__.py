@@ -1,0 +1,1 @@
+"""Revisions, oldest first by name. A released one is never edited."""
