@@ -220,12 +220,14 @@ class TestTouches:
         with store.reader() as reader:
             assert len(reader.touches([a.person(1)], [a.token(1)], a.at(0))) == (state is not RELEASED)
 
-    def test_the_window_begins_at_its_instant(self, store: Store) -> None:
+    @pytest.mark.parametrize("role", ["subject", "recipient", "token"])
+    def test_the_window_begins_at_its_instant(self, store: Store, role: str) -> None:
+        row = attrs.evolve(a.reservation(5), **{role: a.token(9) if role == "token" else a.person(9)})
         with store.transaction() as tx:
-            tx.add_reservations([a.reservation(5)])
+            tx.add_reservations([row])
         with store.reader() as reader:
-            assert len(reader.touches([a.person(5)], [], a.at(5))) == 1
-            assert reader.touches([a.person(5)], [], Instant(a.at(5) + 1)) == ()
+            assert reader.touches([a.person(9)], [a.token(9)], a.at(5)) == (_touch(row),)
+            assert reader.touches([a.person(9)], [a.token(9)], Instant(a.at(5) + 1)) == ()
 
     def test_a_claim_moves_its_touch(self, store: Store) -> None:
         with store.transaction() as tx:
