@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 import pytest
 
@@ -222,7 +224,8 @@ class TestTouches:
 
     @pytest.mark.parametrize("role", ["subject", "recipient", "token"])
     def test_the_window_begins_at_its_instant(self, store: Store, role: str) -> None:
-        row = attrs.evolve(a.reservation(5), **{role: a.token(9) if role == "token" else a.person(9)})
+        changes: dict[str, Any] = {role: a.token(9) if role == "token" else a.person(9)}
+        row = a.reservation(5, **changes)
         with store.transaction() as tx:
             tx.add_reservations([row])
         with store.reader() as reader:
