@@ -234,7 +234,7 @@ def _go_wrong(made, patient):
     world = made.world
     link = world.link
     email, phone = CANARIES["email"], CANARIES["phone"]
-    made.fail(link.register, identifier=CANARIES["identity number"] + "\n", name=CANARIES["name"])
+    made.fail(link.register, identifier=CANARIES["identity number"] + "\nx", name=CANARIES["name"])
     made.fail(link.register, identifier=CANARIES["identity number"], name=CANARIES["name"] * 300)
     made.fail(
         link.register, identifier=CANARIES["identity number"], name="x", email=f"{email} {email}", zone="No/Where"
