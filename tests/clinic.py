@@ -178,9 +178,12 @@ def _stops_and_claims(world: World, states: Counter[str]) -> None:
     states["released: expired"] += 1
     link.lift(stopped, purposes=["care"], channels=["*"], actor="staff")
     old, new = world.patient(), world.patient()
-    link.registration.merge(old, new)
-    assert link.send(world.ask(new)).effect.value == "permit"
-    states["handed over: accepted"] += 1
+    link.stop(old, purposes=["marketing"])
+    for who in (old, new):
+        assert link.send(world.ask(who)).effect.value == "permit"
+        states["handed over: accepted"] += 1
+        if who == old:
+            link.registration.merge(old, new)
 
 
 def _broken_rows(world: World, states: Counter[str]) -> None:

@@ -38,7 +38,7 @@ from carelink.audit.bodies import (
 from carelink.audit.decided import ClaimBody, DecisionBody
 from carelink.audit.entry import Entry
 from carelink.audit.kinds import ContentAction, Kind
-from carelink.consent.facts import GrantFact
+from carelink.consent.facts import Ask, GrantFact
 from carelink.model.moment import DAY, Instant
 from carelink.model.scope import Scope
 from carelink.model.touchpoint import SETTLES, fold_delivery
@@ -109,7 +109,9 @@ class Stop:
 
 @attrs.define(kw_only=True)
 class Reservation:
-    """The slots of one permit. `refused`: its claim was refused and its release must follow."""
+    """The slots of one permit. `refused`: its claim was refused and its release must follow. `ask`: what was asked for,
+    kept while the permit is open.
+    """
 
     id: str
     request: str
@@ -126,6 +128,7 @@ class Reservation:
     lease: Instant | None = None
     refused: bool = False
     delivery: str = ""
+    ask: Ask | None = None
 
 
 @attrs.define
@@ -220,7 +223,7 @@ class LogState:
             return
         if self.open_requests.get(row.request) == reservation:
             del self.open_requests[row.request]
-        row.state = state
+        row.state, row.ask = state, None
         if state is ReservationState.SPENT:
             self.spent_requests.add(bytes.fromhex(row.request))
             self._spent.append((row.at, reservation))
@@ -377,6 +380,7 @@ def _decision(state: LogState, body: DecisionBody) -> None:
             expires=body.expires,
             state=ReservationState.HELD if body.lease is None else ReservationState.CLAIMED,
             lease=body.lease,
+            ask=facts.ask,
         )
     )
 

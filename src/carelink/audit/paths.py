@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
+import attrs
+
 from carelink.audit.bodies import HandoverBody, PolicyBody, ReceiptBody, RecoveredBody, ReleasedBody, StoppedBody
 from carelink.audit.decided import ClaimBody, DecidedBody, DecisionBody
 from carelink.audit.derive import expected_stops
@@ -12,7 +14,7 @@ from carelink.audit.divergence import DivergenceCode
 from carelink.audit.entry import Entry
 from carelink.audit.fold import LogState, Reservation
 from carelink.audit.kinds import Kind, ReleaseCause
-from carelink.consent.facts import Known
+from carelink.consent.facts import Ask, Known
 from carelink.model.moment import MINUTE, SECOND, Instant
 from carelink.model.touchpoint import fold_delivery
 from carelink.vocabulary import Effect, ReservationState
@@ -85,6 +87,9 @@ def _permit(state: LogState, body: DecidedBody) -> Iterator[Fault]:
 def _decision(state: LogState, entry: Entry) -> Iterator[Fault]:
     body: DecisionBody = entry.body  # type: ignore[assignment]
     yield from _decided(state, entry.at, body)
+    late = body.facts.ask.useless_after
+    if body.expires is not None and not body.facts.at < body.expires <= (body.expires if late is None else late):
+        yield Fault(DivergenceCode.TIME, "expires", "after the decision, while it is of use", body.expires)
     if body.reservation is not None and body.reservation in state.reservations:
         yield Fault(DivergenceCode.RESERVATION_REUSED, "reservation", "a new one", body.reservation)
     if body.request in state.open_requests:
@@ -120,16 +125,19 @@ def _claim(state: LogState, entry: Entry) -> Iterator[Fault]:
     row = state.reservations.get(body.reservation)
     if row is not None and body.facts.at >= row.expires:
         yield Fault(DivergenceCode.EXPIRED, "facts.at", f"before {row.expires}", body.facts.at)
-    if row is not None:
-        yield from _same_ask(row, body)
+    if row is not None and row.ask is not None:
+        yield from _same(state, row, body)
 
 
-def _same_ask(row: Reservation, body: ClaimBody) -> Iterator[Fault]:
-    ask = body.facts.ask
-    decided = (row.purpose, row.channel, row.channel_kind, row.reply)
-    claimed = (ask.purpose, ask.channel, ask.channel_kind, ask.reply)
-    if decided != claimed:
-        yield Fault(DivergenceCode.REQUEST_MIXED, "facts.ask", decided, claimed)
+def _same(state: LogState, row: Reservation, body: ClaimBody) -> Iterator[Fault]:
+    """What is claimed is what was decided, for the same person."""
+    for field in attrs.fields(Ask):
+        decided, claimed = getattr(row.ask, field.name), getattr(body.facts.ask, field.name)
+        if decided != claimed:
+            yield Fault(DivergenceCode.REQUEST_MIXED, f"facts.ask.{field.name}", decided, claimed)
+    subject = body.facts.subject
+    if row.subject != subject and row.subject not in state.aliases(subject):
+        yield Fault(DivergenceCode.REQUEST_MIXED, "facts.subject", row.subject, subject)
 
 
 def _handover(state: LogState, entry: Entry) -> Iterator[Fault]:
