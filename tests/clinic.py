@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date
@@ -265,3 +266,18 @@ def _open_ends(world: World, states: Counter[str]) -> None:
     world.restart()
     world.link.permit_many([world.ask(world.patient()) for _ in range(2)])
     states["permit waiting"] += 2
+
+
+def golden(folder: Path) -> str:
+    """A short log with decisions of every effect, for `tests/unit/audit/golden_decisions`; the key it is signed with."""
+    world = World(folder / "home", at=START)
+    world.content()
+    for chapter in (_refusals, _stops_and_claims, _replies):
+        chapter(world, Counter())
+        world.link.publish()
+    world.link.export(folder / "export", actor="auditor")
+    return world.link.key.text
+
+
+if __name__ == "__main__":
+    print(golden(Path(sys.argv[1])))  # noqa: T201
