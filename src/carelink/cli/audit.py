@@ -22,6 +22,7 @@ from carelink.audit.verify import verify
 from carelink.cli.audit_key import KEY_HELP, trusted_key
 from carelink.cli.audit_policy import add_policy_options, replay_under
 from carelink.cli.audit_proofs import add_prove
+from carelink.cli.audit_subject import add_subject
 from carelink.cli.common import console, error_console, open_link, progress
 from carelink.cli.exit_codes import Exit
 from carelink.errors import FormatError, InvalidInputError, StoreError, TamperedError
@@ -80,6 +81,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     from carelink.cli.report.command import add_report
 
     add_report(verbs)
+    add_subject(verbs)
 
 
 # -- where folder and key come from ---------------------------------------------------------------------------
