@@ -275,5 +275,6 @@ def _words(cells: _Cells, field: str) -> tuple[str, ...]:
     if not found:
         cells.fault(Fault.MISSING, field, lost=True)
     elif not is_scope(found, field) or (field == "purposes" and ANY in found):
-        cells.fault(Fault.BAD_VALUE, field, hint="see docs/reference/purposes.md", lost=True)
+        hint = "see docs/reference/purposes.md" if field == "purposes" else "sms, email, chat, task or *"
+        cells.fault(Fault.BAD_VALUE, field, hint=hint, lost=True)
     return found

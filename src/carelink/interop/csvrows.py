@@ -32,6 +32,9 @@ _TAKEN: Final = 64
 
 _DELIMITERS: Final = (b",", b"\t", b";")
 _OTHER: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_THREE_BYTES: Final = 0xE0
+"""UTF-8 characters of three bytes and more begin with this byte or a higher one."""
+
 _CLEAR: Final = 5
 """The rows decide if those that speak for one encoding are this many times those that speak against it."""
 
@@ -129,19 +132,22 @@ def open_sheet(path: Path, meter: Meter, known: Callable[[Sequence[str]], int]) 
 def _encoding_of_rows(path: Path, delimiter: bytes, width: int) -> str:
     """From the rows that have as many cells as the first line: which encoding do their non-ASCII bytes speak for?
 
-    Chinese text in GB18030 is seldom valid UTF-8 by chance, so one valid row counts for UTF-8 and one invalid row
-    against it.
+    Valid UTF-8 with characters of three bytes or more is hardly ever anything else. Two Chinese characters in GB18030
+    are now and then valid UTF-8 of two-byte characters, so such rows speak for UTF-8 only if little speaks against it.
     """
-    votes = {True: 0, False: 0}
+    strong = weak = against = 0
     for item in _split(read_lines(path, Meter(0)), delimiter, width):
-        if isinstance(item, _Raw):
-            data = delimiter.join(item.cells)
-            if not data.isascii():
-                votes[_is(data, "utf-8")] += 1
-    good, bad = votes[True], votes[False]
-    if bad == 0 or good >= _CLEAR * bad:
+        data = delimiter.join(item.cells) if isinstance(item, _Raw) else b""
+        if data.isascii():
+            continue
+        if _is(data, "utf-8"):
+            wide = max(data) >= _THREE_BYTES
+            strong, weak = strong + wide, weak + (not wide)
+        else:
+            against += _is(data, "gb18030")
+    if strong + weak >= _CLEAR * against:
         return "utf-8"
-    if bad >= _CLEAR * good:
+    if against >= _CLEAR * strong and against > weak:
         return "gb18030"
     raise InvalidInputError(
         "some rows are UTF-8 and some are not: the file mixes encodings", hint="save it as CSV UTF-8"

@@ -115,7 +115,7 @@ class Days:
             instant: Instant | None = self._midnight(whole + _DAY)
         else:
             instant = self._moment(text)
-        if instant is None or instant < _FIRST:
+        if instant is None or instant <= _FIRST:
             return False, None
         return True, instant if instant < _LAST else None
 
