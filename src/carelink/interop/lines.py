@@ -1,6 +1,6 @@
 """Physical lines of a file, plain or gzipped, with their numbers. Damage costs the lines it hits and no other.
 
-A gzip file is known by its first two bytes, not by its name. A file that is cut off, or whose compressed bytes are
+A gzip file is known by how it begins, whatever it is called. A file that is cut off, or whose compressed bytes are
 damaged, gives every whole line before the damage, then says so.
 """
 
@@ -86,7 +86,7 @@ def read_lines(path: Path, meter: Meter) -> Iterator[Line]:
 def _plain(file: BinaryIO, meter: Meter) -> Iterator[bytes | None]:
     """Uncompressed chunks; None where the file is damaged, which ends it."""
     head = file.read(_CHUNK)
-    if not head.startswith(_GZIP):
+    if not _is_gzip(head, named=Path(file.name).suffix == ".gz"):
         while head:
             meter.add(len(head))
             yield head
@@ -115,6 +115,19 @@ def _plain(file: BinaryIO, meter: Meter) -> Iterator[bytes | None]:
     if begun:
         yield unzip.flush()
         yield None
+
+
+def _is_gzip(head: bytes, *, named: bool) -> bool:
+    """Whether a file begins as gzip does; one that is not named so must begin to decompress, too: its first line may be
+    garbage that looks the part.
+    """
+    if not head.startswith(_GZIP):
+        return False
+    try:
+        zlib.decompressobj(_WINDOW).decompress(head, 1)
+    except zlib.error:
+        return named
+    return True
 
 
 def _before_damage(unzip: zlib._Decompress, data: bytes) -> Iterator[bytes | None]:

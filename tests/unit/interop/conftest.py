@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -17,7 +17,7 @@ Resource = dict[str, Any]
 class Fhir:
     """Makes resources, and reads what lines of them give."""
 
-    MR = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "MR"}]}
+    MR: ClassVar[Resource] = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "MR"}]}
     REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 
     def __init__(self, folder: Path) -> None:

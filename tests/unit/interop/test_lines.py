@@ -54,6 +54,11 @@ def test_gzip_is_known_by_its_bytes_not_by_its_name(tmp_path: Path) -> None:
     assert _read(tmp_path / "f.ndjson.gz", b"a\nb\n") == [(1, b"a", None), (2, b"b", None)]
 
 
+def test_garbage_that_begins_like_gzip_is_a_line(tmp_path: Path) -> None:
+    assert _read(tmp_path / "f.ndjson", b"\x1f\x8b\nb\n") == [(1, b"\x1f\x8b", None), (2, b"b", None)]
+    assert _read(tmp_path / "f.ndjson.gz", b"\x1f\x8b\nb\n") == [(1, b"", Fault.FILE_DAMAGED)]
+
+
 def test_gzip_members_one_after_the_other_and_padding(tmp_path: Path) -> None:
     data = gzip.compress(b"a\nb") + gzip.compress(b"c\nd\n") + b"\0" * 512
     assert _read(tmp_path / "f.gz", data) == [(1, b"a", None), (2, b"bc", None), (3, b"d", None)]
