@@ -172,6 +172,7 @@ def test_what_is_kept_verifies_and_what_is_forged_does_not(bundled: Told) -> Non
     with open_home(bundled.folder / "home") as link:
         key = link.key.text
     assert _run("audit", "verify", str(bundled.folder / "export"), "--key", key)[0] == 0
+    assert _run("audit", "replay", str(bundled.folder / "export"), "--key", key)[0] == 0
     code, output = _run("audit", "verify", str(bundled.folder / "forged"), "--key", key)
     assert code == 3
     named = next(line for line in bundled.output.splitlines() if line.startswith("leaf: entry "))
