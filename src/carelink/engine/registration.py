@@ -269,5 +269,5 @@ def _choose(
             later[number] = item
         else:
             chosen[number] = found[0] if found else None
-            taken |= marks
+        taken |= marks
     return chosen, later

@@ -193,7 +193,9 @@ def test_a_stop_outlives_a_record_that_comes_again(world: World) -> None:
 
 def test_a_guardian_who_comes_later(world: World) -> None:
     patient = _one(world, _input(born=date(2018, 1, 1))).patient
-    given = _input(born=None, name=None, related=(_guardian(acts=True, verified=True, contacts=(_contact(),)),), known=True)
+    given = _input(
+        born=None, name=None, related=(_guardian(acts=True, verified=True, contacts=(_contact(),)),), known=True
+    )
     assert _one(world, given).changed
     (row,) = _related(world, patient)
     assert (row.acts, row.verified, row.relation) == (True, True, Relation.PARENT)
@@ -242,7 +244,11 @@ def test_nobody_is_made_of_an_amendment(world: World) -> None:
 
 def test_records_of_one_patient_in_one_batch_are_all_taken(world: World) -> None:
     results = world.link.register_many(
-        [_input("M-1", contacts=(_contact(),)), _input("M-1", "M-2", contacts=(_contact(PHONE),)), _input("M-2", name="C")]
+        [
+            _input("M-1", contacts=(_contact(),)),
+            _input("M-1", "M-2", contacts=(_contact(PHONE),)),
+            _input("M-2", name="C"),
+        ]
     )
     assert [(r.created, r.changed, r.error) for r in results] == [
         (True, False, None), (False, True, None), (False, True, None),
@@ -300,7 +306,9 @@ def test_one_bad_record_costs_no_other(world: World, bad: PatientInput) -> None:
 
 def test_many_look_ups_at_once(world: World) -> None:
     patient = _one(world, _input("M-1", "M-2")).patient
-    found = world.link.registration.find_many([("mrn", "M-1"), ("mrn", " M-2 "), ("mrn", "M-3"), ("mrn", ""), ("", "x")])
+    found = world.link.registration.find_many(
+        [("mrn", "M-1"), ("mrn", " M-2 "), ("mrn", "M-3"), ("mrn", ""), ("", "x")]
+    )
     assert found == {("mrn", "M-1"): patient, ("mrn", " M-2 "): patient}
 
 

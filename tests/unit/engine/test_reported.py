@@ -141,7 +141,9 @@ def test_the_order_of_reports_does_not_matter(world: World) -> None:
         ]
         source.take(*(reports[place] for place in order[: number % 4]))
         source.take(*(reports[place] for place in order[number % 4 :]))
-        given = sorted((row.since - source.now, row.purposes) for row in source.grants() if row.state is GrantState.GIVEN)
+        given = sorted(
+            (row.since - source.now, row.purposes) for row in source.grants() if row.state is GrantState.GIVEN
+        )
         assert expected in (None, given)
         expected = given
     assert expected == [(-300 * DAY, ("marketing",)), (-100 * DAY, ("care",))]
