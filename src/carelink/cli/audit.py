@@ -19,6 +19,7 @@ from carelink.audit.judge import PolicyJudge
 from carelink.audit.merkle import Frontier, leaf_hash
 from carelink.audit.replay import replay
 from carelink.audit.verify import verify
+from carelink.cli.audit_convert import add_convert
 from carelink.cli.audit_key import KEY_HELP, trusted_key
 from carelink.cli.audit_policy import add_policy_options, replay_under
 from carelink.cli.audit_proofs import add_prove
@@ -82,6 +83,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
     add_report(verbs)
     add_subject(verbs)
+    add_convert(verbs)
 
 
 # -- where folder and key come from ---------------------------------------------------------------------------
