@@ -5,6 +5,7 @@ from __future__ import annotations
 import pluggy
 
 from carelink.errors import CarelinkError, ChannelError, ConfigurationError
+from carelink.model.moment import Instant, Micros
 from carelink.ports.channel import (
     CONTRACT_VERSION,
     Capabilities,
@@ -18,6 +19,7 @@ from carelink.ports.channel import (
     Prepared,
     SendResult,
 )
+from carelink.ports.system import Clock
 from carelink.vault.personal import Personal
 from carelink.vocabulary import AddressKind, ChannelKind, DeliveryEvent, Outcome, Purpose
 
@@ -32,10 +34,13 @@ __all__ = [
     "ChannelInfo",
     "ChannelKind",
     "ChannelSettings",
+    "Clock",
     "ConfigurationError",
     "DeliveryEvent",
     "Health",
+    "Instant",
     "LookupResult",
+    "Micros",
     "OutboundMessage",
     "Outcome",
     "Personal",
