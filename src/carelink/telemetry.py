@@ -30,17 +30,35 @@ def _keep_safe(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMappi
     return event
 
 
+_PROCESSORS: Final = (
+    structlog.processors.add_log_level,
+    _keep_safe,
+    structlog.processors.KeyValueRenderer(key_order=["event", "level"], sort_keys=True),
+)
+_DEBUG: Final = 10
+_WARNING: Final = 30
+
+
 def configure(*, verbose: bool = False) -> None:
     """Send log lines to stderr as `key=value`. Called by the command line; a library leaves this to its host."""
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            _keep_safe,
-            structlog.processors.KeyValueRenderer(key_order=["event", "level"], sort_keys=True),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(10 if verbose else 30),
+        processors=_PROCESSORS,
+        wrapper_class=structlog.make_filtering_bound_logger(_DEBUG if verbose else _WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
+    )
+
+
+def _inner() -> Any:
+    """The host's logger; where the host set none up, warnings go to stderr: stdout is where structlog would put them,
+    and it belongs to the host's results.
+    """
+    if structlog.is_configured():
+        return structlog.get_logger("carelink")
+    return structlog.wrap_logger(
+        structlog.PrintLogger(sys.stderr),
+        processors=_PROCESSORS,
+        wrapper_class=structlog.make_filtering_bound_logger(_WARNING),
     )
 
 
@@ -50,7 +68,7 @@ class _SafeLogger:
     """
 
     def __init__(self) -> None:
-        self._inner = structlog.get_logger("carelink")
+        self._inner = _inner()
 
     def info(self, event: str, **values: str | int) -> None:
         with contextlib.suppress(Exception):

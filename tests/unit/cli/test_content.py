@@ -1,0 +1,151 @@
+"""`carelink content`: register, approve, withdraw, show."""
+
+from __future__ import annotations
+
+import pytest
+
+ADD = ("content", "add", "note", "--purposes", "care.appointment", "--channels", "email,sms", "--actor", "author")
+
+
+def _file(desk, text: bytes) -> str:
+    (desk.folder / "note.txt").write_bytes(text)
+    return "note.txt"
+
+
+def test_a_text_goes_from_draft_to_approved_to_withdrawn(desk) -> None:
+    desk.people(2)
+    added = desk.run(*ADD, "--body", _file(desk, b"Your recheck is due.\n"), "--subject", "Recheck")
+    assert added.code == 0
+    assert added.out.startswith("draft note@1  ")
+    assert "Next: carelink content approve note --version 1 --actor REVIEWER" in added.out
+    ask = ("preview", "--purpose", "care.appointment", "--template", "note", "--channel", "email")
+    assert "CONTENT_UNREVIEWED │ 2" in desk.run(*ask).out
+    assert desk.run("content", "approve", "note", "--actor", "Dr Chen").out == "note@1: approved by 1\n"
+    assert desk.run("content", "approve", "note", "--actor", "Dr Chen").out == "note@1: approved by 1\n"
+    assert desk.run("content", "approve", "note", "--actor", "Dr Novak").out == "note@1: approved by 2\n"
+    assert "permit │ 2" in desk.run(*ask).out
+    shown = desk.run("content", "show", "note").out
+    assert "Your recheck is due." in shown
+    assert "approved by │ 2" in shown
+    assert desk.run("content", "withdraw", "note", "--actor", "Dr Chen").code == 0
+    assert "CONTENT_WITHDRAWN │ 2" in desk.run(*ask).out
+    again = desk.run("content", "approve", "note", "--actor", "Dr Chen")
+    assert (again.code, "register a new version" in again.err) == (1, True)
+
+
+def test_the_body_may_come_from_standard_input_and_with_a_byte_order_mark(desk) -> None:
+    assert desk.run(*ADD, "--body", "-", stdin="\ufeff您的复查时间到了。\r\n".encode()).code == 0
+    assert "│ 您的复查时间到了。" in desk.run("content", "show", "note").out
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "says"),
+    [
+        ("您好".encode("gb18030"), 2, "save the file as UTF-8"),
+        (b"", 2, "1 to 20000"),
+        (b"Dear {Name}", 2, "a brace"),
+    ],
+)
+def test_a_body_that_cannot_be_one_is_told(desk, body: bytes, code: int, says: str) -> None:
+    answer = desk.run(*ADD, "--body", _file(desk, body))
+    assert answer.code == code
+    assert says in answer.err
+
+
+def test_a_version_is_never_another_text(desk) -> None:
+    desk.run(*ADD, "--body", _file(desk, b"one"))
+    assert desk.run(*ADD, "--body", _file(desk, b"one")).code == 0
+    other = desk.run(*ADD, "--body", _file(desk, b"two"))
+    assert (other.code, "use the next version" in other.err) == (1, True)
+    assert desk.run(*ADD, "--body", _file(desk, b"two"), "--version", "2").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("content", "show", "other"), 1, "carelink content add"),
+        (("content", "approve", "other", "--actor", "A"), 1, "no such template version"),
+        (("content", "withdraw", "other", "--actor", "A"), 1, "no such template version"),
+        (("content", "approve", "recheck", "--actor", " "), 2, "named actor"),
+        (
+            (
+                "content",
+                "add",
+                "Bad Name",
+                "--body",
+                "note.txt",
+                "--purposes",
+                "care",
+                "--channels",
+                "email",
+                "--actor",
+                "A",
+            ),
+            2,
+            "template name",
+        ),
+        (
+            (
+                "content",
+                "add",
+                "note",
+                "--body",
+                "note.txt",
+                "--purposes",
+                "cure",
+                "--channels",
+                "email",
+                "--actor",
+                "A",
+            ),
+            2,
+            "unknown purpose",
+        ),
+        (
+            ("content", "add", "note", "--body", "note.txt", "--purposes", "care", "--channels", "fax", "--actor", "A"),
+            2,
+            "unknown channel",
+        ),
+        (
+            (
+                "content",
+                "add",
+                "note",
+                "--body",
+                "missing.txt",
+                "--purposes",
+                "care",
+                "--channels",
+                "email",
+                "--actor",
+                "A",
+            ),
+            1,
+            "missing.txt",
+        ),
+        (
+            (
+                "content",
+                "add",
+                "note",
+                "--body",
+                "note.txt",
+                "--purposes",
+                "care",
+                "--channels",
+                "email",
+                "--actor",
+                "A",
+                "--until",
+                "2026",
+            ),
+            2,
+            "--until",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told(desk, arguments: tuple[str, ...], code: int, says: str) -> None:
+    _file(desk, b"text")
+    answer = desk.run(*arguments)
+    assert (answer.code, answer.out) == (code, "")
+    assert says in answer.err

@@ -1,0 +1,87 @@
+"""Settings: strict, with secrets from elsewhere, and what `init` writes can be read again whatever is in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carelink.errors import CarelinkError, SettingsError
+from carelink.model.moment import HOUR
+from carelink.settings import FILE_NAME, load, parse, render_settings
+
+HOME = Path("home")
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip)
+
+
+def test_defaults_stand_in_the_home() -> None:
+    found = parse(b"", HOME)
+    assert (found.store, found.keys, found.log) == (HOME / "data/carelink.db", HOME / "keys", HOME / "log")
+    assert (found.region, found.permit_ttl, found.publish_lag) == ("CN", HOUR, 100_000)
+    assert found.routes == {}
+
+
+@given(keys=TEXTS, packs=st.lists(TEXTS, max_size=3))
+def test_what_init_writes_can_be_read_again(keys: str, packs: list[str]) -> None:
+    found = parse(render_settings(region="US", keys=keys, packs=tuple(packs)).encode(), HOME)
+    assert (found.region, found.keys, found.packs) == ("US", HOME / keys, tuple(packs))
+    assert found.routes == {"email": "outbox-email", "sms": "outbox-sms"}
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_settings_or_a_settings_error(data: bytes) -> None:
+    problem: CarelinkError | None = None
+    try:
+        parse(data, HOME)
+    except CarelinkError as error:
+        problem = error
+    if problem is not None:
+        assert isinstance(problem, SettingsError)
+        assert problem.__context__ is None
+
+
+def test_a_broken_file_says_where_and_not_what() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse(b'[channels.smtp]\npassword = "hunter2\n', HOME)
+    assert "line 2" in caught.value.hint
+    assert "hunter2" not in str(caught.value)
+
+
+def test_secrets_come_from_the_environment_or_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMTP_PASSWORD", "one")
+    (tmp_path / "token").write_text("two\n", encoding="utf-8")
+    text = b'[channels.x]\npassword_env = "SMTP_PASSWORD"\ntoken_secret_file = "token"\nport = 25\n'
+    (tmp_path / FILE_NAME).write_bytes(text)
+    found = load(tmp_path)
+    assert dict(found.channels["x"]).keys() == {"password", "token", "port"}
+    assert "one" not in repr(found)
+    assert "two" not in repr(found)
+
+
+@pytest.mark.parametrize("data", [b"", b" \n", b"\xff\xfe"])
+def test_a_secret_file_that_holds_none_is_an_error(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "token").write_bytes(data)
+    with pytest.raises(SettingsError, match=r"channels\.x\.token_secret_file") as caught:
+        parse(b'[channels.x]\ntoken_secret_file = "token"\n', tmp_path)
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "permit_ttl = 'PT0S'", "permit_ttl = 'P8D'", "permit_ttl = 'an hour'", "permit_ttl = 3600", "publish_lag = 0",
+        "publish_lag = '5'", "publish_lag = 1.5", "region = 'C'", "region = '中国'", "region = 86", "packs = 'x'",
+        "packs = [1]", "colour = 'red'",
+    ],
+)  # fmt: skip
+def test_malformed_values_are_errors(text: str) -> None:
+    with pytest.raises(SettingsError):
+        parse(f"[carelink]\n{text}\n".encode(), HOME)
+
+
+@pytest.mark.parametrize("text", ["[routes]\nfax = 'x'", "[routes]\nemail = 3", "[paths]\nkeys = ''", "routes = 3"])
+def test_malformed_tables_are_errors(text: str) -> None:
+    with pytest.raises(SettingsError):
+        parse(text.encode(), HOME)
