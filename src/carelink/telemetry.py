@@ -55,11 +55,8 @@ def _inner() -> Any:
     """
     if structlog.is_configured():
         return structlog.get_logger("carelink")
-    return structlog.wrap_logger(
-        structlog.PrintLogger(sys.stderr),
-        processors=_PROCESSORS,
-        wrapper_class=structlog.make_filtering_bound_logger(_WARNING),
-    )
+    quiet = structlog.make_filtering_bound_logger(_WARNING)
+    return structlog.wrap_logger(structlog.PrintLogger(sys.stderr), wrapper_class=quiet)
 
 
 class _SafeLogger:
