@@ -42,7 +42,7 @@ _WARNING: Final = 30
 def configure(*, verbose: bool = False) -> None:
     """Send log lines to stderr as `key=value`. Called by the command line; a library leaves this to its host."""
     structlog.configure(
-        processors=_PROCESSORS,
+        processors=list(_PROCESSORS),
         wrapper_class=structlog.make_filtering_bound_logger(_DEBUG if verbose else _WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,

@@ -64,3 +64,12 @@ def test_a_log_that_cannot_be_written_stops_nothing() -> None:
     structlog.configure(processors=[broken])
     logger().warning("x")
     logger().info("x")
+
+
+@pytest.mark.parametrize("configured", [True, False])
+def test_a_hosts_tests_can_capture_the_lines(configured: bool) -> None:
+    if configured:
+        configure()
+    with structlog.testing.capture_logs() as told:
+        logger().warning("x", size=1)
+    assert told == [{"event": "x", "size": 1, "log_level": "warning"}]
