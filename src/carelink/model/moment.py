@@ -5,6 +5,7 @@ The public API takes and returns aware `datetime`; it is converted here, once, a
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Final, NewType
 
@@ -83,7 +84,12 @@ def parse_instant(text: str) -> Instant:
     return from_datetime(moment)
 
 
-_UNITS = {"W": Micros(7 * DAY), "D": DAY, "H": HOUR, "M": MINUTE, "S": SECOND}
+_DURATION: Final = re.compile(
+    r"P(?=.)(?:([0-9]{1,6})W)?(?:([0-9]{1,6})D)?"
+    r"(?:T(?=.)(?:([0-9]{1,9})H)?(?:([0-9]{1,9})M)?(?:([0-9]{1,9})S)?)?",
+    re.ASCII,
+)
+_UNITS: Final = (7 * DAY, DAY, HOUR, MINUTE, SECOND)
 
 
 def parse_duration(text: str) -> Micros:
@@ -93,19 +99,7 @@ def parse_duration(text: str) -> Micros:
     Raises:
         InvalidInputError: another form.
     """
-    total, digits, in_time, seen = 0, "", False, False
-    rest = text[1:] if text.startswith("P") else ""
-    good = bool(rest)
-    for mark in rest:
-        if mark == "T" and not in_time and not digits:
-            in_time = True
-        elif mark.isascii() and mark.isdigit():
-            digits += mark
-        elif digits and mark in ("HMS" if in_time else "WD"):
-            total += int(digits) * _UNITS[mark]
-            digits, seen = "", True
-        else:
-            good = False
-    if not good or digits or not seen:
+    found = _DURATION.fullmatch(text)
+    if found is None:
         raise InvalidInputError("not a duration of weeks, days, hours, minutes or seconds", hint="write P30D or PT12H")
-    return Micros(total)
+    return Micros(sum(int(count or 0) * unit for count, unit in zip(found.groups(), _UNITS, strict=True)))
