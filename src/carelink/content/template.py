@@ -30,6 +30,11 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}", re.ASCII)
 _VARIABLE: Final = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
 _PLACE: Final = re.compile(r"\{([a-z][a-z0-9_]{0,31})\}", re.ASCII)
 _MAX_BODY: Final = 20_000
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Categories of Unicode that a value may not hold. Half a surrogate pair cannot be encoded; a line break or a mark that
+nobody sees can change what a reviewed text says.
+"""
 
 
 def _places(*texts: str) -> tuple[str, ...]:
@@ -68,8 +73,10 @@ class Template:
         for text in (self.subject, self.body):
             if any(mark in _PLACE.sub("", text) for mark in "{}"):
                 raise InvalidInputError("a brace in a template stands for a variable", hint="write {lower_case_name}")
-        if any(unicodedata.category(mark) == "Cc" for mark in self.subject):
-            raise InvalidInputError("a subject line has no line breaks or control characters")
+            if _UNPRINTABLE.search(text):
+                raise InvalidInputError("a template holds a control character or half a surrogate pair")
+        if any(mark in self.subject for mark in "\n\r\t"):
+            raise InvalidInputError("a subject line has no line breaks or tabs")
         if not self.scope.purposes or not self.scope.channels:
             raise InvalidInputError("a template names the purposes and channel kinds it is for")
 
@@ -109,10 +116,10 @@ class Rendered:
         return self.subject.encode() + b"\n\n" + self.body.encode()
 
 
-def _checked(name: str, value: str) -> str:
-    if not value.strip() or len(value) > MAX_VALUE:
+def _checked(name: str, value: object) -> str:
+    if not isinstance(value, str) or not value.strip() or len(value) > MAX_VALUE:
         raise InvalidInputError(f"the value of variable `{name}` is empty or longer than {MAX_VALUE} characters")
-    if any(unicodedata.category(mark) in ("Cc", "Cf", "Zl", "Zp") for mark in value):
+    if any(unicodedata.category(mark) in _HIDDEN for mark in value):
         raise InvalidInputError(f"the value of variable `{name}` holds line breaks or invisible characters")
     return value
 
