@@ -20,8 +20,10 @@ from carelink.model.moment import DAY, Instant, to_datetime
 
 __all__ = ["HORIZON_DAYS", "ZONE_DATA", "check_zone", "local_date", "zone_facts"]
 
-HORIZON_DAYS: Final = 9
-"""Days of offsets a decision carries: enough to find the next allowed hour after a week of nights."""
+HORIZON_DAYS: Final = 400
+"""Days of offsets a decision carries: enough to name the instant at which the longest cap of the bundled packs, one
+year, ends within allowed hours. Only changes of the clock take room in the entry, some two a year.
+"""
 
 ZONE_DATA: Final = f"tzdata-{tzdata.IANA_VERSION}"
 
