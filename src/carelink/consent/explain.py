@@ -7,7 +7,7 @@ from carelink.consent.policy import Policy
 from carelink.consent.sentences import sentence
 from carelink.consent.verdict import Decision, Verdict
 from carelink.model.moment import iso
-from carelink.vocabulary import Authority, Certainty, Effect
+from carelink.vocabulary import Authority, Certainty
 
 __all__ = ["explain"]
 
@@ -23,6 +23,14 @@ _CERTAINTY = {
     Certainty.SECONDARY: ("secondary source, not verified", "二手来源,未核实"),
     Certainty.KNOWLEDGE: ("not verified", "未核实"),
     Certainty.INTERPRETATION: ("our interpretation or default", "本项目的解释或默认值"),
+}
+_DETAIL = {
+    "approvals": ("approvals", "已审核人数"),
+    "count": ("sent", "已联系次数"),
+    "max": ("allowed", "上限"),
+    "needed": ("needed", "须审核人数"),
+    "stops": ("stops", "停止记录数"),
+    "vetoes": ("vetoes", "否决数"),
 }
 
 
@@ -47,7 +55,8 @@ def _line(verdict: Verdict, rule: Rule | None, lang: str) -> str:
     else:
         parts.append(f"[{verdict.rule}]")
     if verdict.detail:
-        parts.append("(" + ", ".join(f"{name} {value}" for name, value in verdict.detail) + ")")
-    if verdict.earliest is not None and verdict.effect is not Effect.PERMIT:
+        named = (f"{_DETAIL.get(name, (name, name))[chinese]} {value}" for name, value in verdict.detail)
+        parts.append("(" + ", ".join(named) + ")")
+    if verdict.earliest is not None:
         parts.append(("自 " if chinese else "from ") + iso(verdict.earliest))
     return " ".join(parts)

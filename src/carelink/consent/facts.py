@@ -7,7 +7,7 @@ verbatim (P8) and every decision can be derived again from them (P7). Instants a
 from __future__ import annotations
 
 from enum import Enum, unique
-from typing import Generic, TypeAlias, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 import attrs
 
@@ -47,16 +47,18 @@ __all__ = [
     "VetoFact",
     "ZoneFact",
     "ZoneFacts",
+    "absences",
 ]
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 @attrs.frozen
-class Known(Generic[T]):
+class Known(Generic[T_co]):
     """A fact that was read, whole and in time."""
 
-    value: T
+    value: T_co
 
 
 @unique
@@ -169,10 +171,11 @@ class GrantFact:
 
 @attrs.frozen(kw_only=True)
 class StopFact:
-    """One suppression that stands at the decision instant and binds subject, recipient or address.
+    """One recorded suppression that binds subject, recipient or address.
 
     Attributes:
         binds: "subject", "recipient" or "address".
+        since: the clock of whoever recorded it; it binds from its commit, even where the decision's clock is behind.
         until: end of a temporary suppression.
     """
 
@@ -304,3 +307,11 @@ class Facts:
     store: Fact[StoreState]
     keys_available: Fact[bool]
     vetoes: Fact[tuple[VetoFact, ...]]
+
+
+_FACTS: Final = tuple(field.name for field in attrs.fields(Facts) if str(field.type).startswith("Fact["))
+
+
+def absences(facts: Facts) -> tuple[tuple[str, Absent], ...]:
+    """The facts that are UNKNOWN or STALE, by name, in the order in which `Facts` lists them."""
+    return tuple((name, fact) for name in _FACTS if isinstance(fact := getattr(facts, name), Absent))

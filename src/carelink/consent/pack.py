@@ -33,6 +33,7 @@ _PACK_KEYS: Final = {"id", "jurisdiction", "version", "valid_from", "valid_until
 _RULE_KEYS: Final = {"id", "kind", "kind_version", "when", "params", "authority", "certainty", "sources", "title"}
 _WHEN_KEYS: Final = {"purposes", "channels", "roles", "automated"}
 _SOURCE_KEYS: Final = {"instrument", "version", "article", "note"}
+_MAX_KIND_VERSION: Final = 1000
 _FAR: Final = Instant(2**53 - 1)
 
 
@@ -52,7 +53,7 @@ class When:
 
     purposes: tuple[str, ...] = (ANY,)
     channels: tuple[str, ...] = (ANY,)
-    roles: tuple[RecipientRole, ...] = ()
+    roles: tuple[RecipientRole, ...] = tuple(RecipientRole)
     automated: bool | None = None
 
     def applies(self, facts: Facts) -> bool:
@@ -62,7 +63,7 @@ class When:
             return False
         if ANY not in self.channels and ask.channel_kind.value not in self.channels:
             return False
-        if self.roles and facts.role not in self.roles:
+        if facts.role not in self.roles:
             return False
         return self.automated is None or self.automated is ask.automated
 
@@ -124,11 +125,7 @@ class _Reader:
 
     def texts(self, data: Mapping[str, Any], key: str, default: tuple[str, ...]) -> tuple[str, ...]:
         found = data.get(key, list(default))
-        if (
-            not isinstance(found, list)
-            or not all(isinstance(item, str) for item in found)
-            or not (found or default == ())
-        ):
+        if not isinstance(found, list) or not found or not all(isinstance(item, str) for item in found):
             raise self.fail(f"`{key}` is not a list of texts")
         return tuple(found)
 
@@ -136,11 +133,14 @@ class _Reader:
         found = data.get(key)
         if found is None and default is not None:
             return default
-        if isinstance(found, datetime) and found.tzinfo is not None:
-            return from_datetime(found)
-        if isinstance(found, date) and not isinstance(found, datetime):
-            return Instant((found.toordinal() - date(1970, 1, 1).toordinal()) * DAY)
-        raise self.fail(f"`{key}` is not a date, or an instant with an offset")
+        at: Instant | None = None
+        if isinstance(found, datetime):
+            at = None if found.tzinfo is None else from_datetime(found)
+        elif isinstance(found, date):
+            at = Instant((found.toordinal() - date(1970, 1, 1).toordinal()) * DAY)
+        if at is None or not 0 <= at <= _FAR:
+            raise self.fail(f"`{key}` is not a date, or an instant with an offset, from 1970 to 2255")
+        return at
 
     def titles(self, data: Mapping[str, Any]) -> tuple[str, str]:
         title = self.table(data, "title", {"en", "zh"})
@@ -158,7 +158,8 @@ def parse_pack(data: bytes) -> Pack:
     found: dict[str, Any] | None = None
     try:
         found = tomllib.loads(data.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
+        # Not TOML, not UTF-8, a number too long for Python, or tables too deep for it.
         found = None
     if found is None or set(found) - {"pack", "rule"}:
         raise PolicyError("a pack is TOML with `[pack]` and `[[rule]]`", hint="see docs/reference/pack.md")
@@ -199,7 +200,7 @@ def _rule(pack: str, data: Mapping[str, Any]) -> Rule:
     if surplus := sorted(set(data) - _RULE_KEYS):
         raise reader.fail(f"`{surplus[0]}` is not known")
     version = data.get("kind_version", 1)
-    if not isinstance(version, int) or isinstance(version, bool):
+    if not isinstance(version, int) or isinstance(version, bool) or not 0 < version <= _MAX_KIND_VERSION:
         raise reader.fail("`kind_version` is not a number")
     params = data.get("params", {})
     if not isinstance(params, dict):
@@ -239,7 +240,8 @@ def _when(reader: _Reader, data: Mapping[str, Any]) -> When:
     automated = data.get("automated")
     if automated is not None and not isinstance(automated, bool):
         raise reader.fail("`when.automated` is not true or false")
-    roles = tuple(_word(reader, RecipientRole, role, "when.roles") for role in reader.texts(data, "roles", ()))
+    every = tuple(role.value for role in RecipientRole)
+    roles = tuple(_word(reader, RecipientRole, role, "when.roles") for role in reader.texts(data, "roles", every))
     return When(purposes=purposes, channels=channels, roles=roles, automated=automated)
 
 
@@ -254,8 +256,8 @@ def _sources(reader: _Reader, data: object) -> tuple[Source, ...]:
             Source(
                 instrument=reader.text(item, "instrument"),
                 version=reader.text(item, "version"),
-                article=str(item.get("article", "")),
-                note=str(item.get("note", "")),
+                article=reader.text(item, "article") if "article" in item else "",
+                note=reader.text(item, "note") if "note" in item else "",
             )
         )
     return tuple(sources)

@@ -9,16 +9,19 @@ from typing import Final
 import attrs
 
 from carelink.consent.facts import Facts
-from carelink.consent.pack import Pack, Rule, parse_pack
+from carelink.consent.pack import Pack, Rule, When, parse_pack
 from carelink.consent.rules import COUNTING, KINDS
 from carelink.consent.rules.base import Judge
 from carelink.errors import PolicyError
-from carelink.model.moment import Instant, Micros, parse_duration
+from carelink.model.moment import Micros, parse_duration
 
 __all__ = ["BASELINE", "Compiled", "Policy"]
 
 BASELINE: Final = "baseline"
 """Id of the pack without which there is no policy: what every deployment refuses."""
+
+_FLOOR: Final = ("gate", "reach", "subject", "contact", "suppression", "content", "time_window", "veto")
+_ALSO: Final = ("grant", "guardian", "disclosure")
 
 
 @attrs.frozen
@@ -60,8 +63,8 @@ class Policy:
         """Compose packs.
 
         Raises:
-            PolicyError: the baseline is missing, a pack or rule id stands twice, a rule kind or its version is
-                unknown, or a parameter is malformed.
+            PolicyError: the baseline is missing or lacks a rule that no deployment goes without, a pack or rule id
+                stands twice, a rule kind or its version is unknown, or a parameter is malformed.
         """
         chosen = tuple(sorted(packs, key=lambda pack: pack.id))
         ids = [pack.id for pack in chosen]
@@ -71,6 +74,7 @@ class Policy:
             )
         if len(set(ids)) != len(ids):
             raise PolicyError("a pack stands twice in the policy")
+        _check_floor(next(pack for pack in chosen if pack.id == BASELINE))
         rules = [_compile(pack, rule) for pack in chosen for rule in pack.rules]
         names = [compiled.rule.id for compiled in rules]
         if len(set(names)) != len(names):
@@ -83,9 +87,17 @@ class Policy:
         """The rules that speak of this request."""
         return [compiled for compiled in self.rules if compiled.rule.when.applies(facts)]
 
-    def in_force(self, pack: Pack, at: Instant) -> bool:
-        """Whether a pack is within its validity."""
-        return pack.since <= at < pack.until
+
+def _check_floor(baseline: Pack) -> None:
+    """A pack that only calls itself the baseline would turn the gate off; no number of approvers can want that."""
+    whole = {rule.kind for rule in baseline.rules if rule.when == When()}
+    lacking = [kind for kind in _FLOOR if kind not in whole]
+    lacking += [kind for kind in _ALSO if kind not in {rule.kind for rule in baseline.rules}]
+    if lacking:
+        raise PolicyError(
+            f"the pack `{BASELINE}` has no rule of kind `{lacking[0]}` for every request",
+            hint="use the bundled baseline; rules of your own go into a pack of your own",
+        )
 
 
 def _compile(pack: Pack, rule: Rule) -> Compiled:

@@ -45,6 +45,7 @@ class ReasonCode(StrEnum):
     # Guardians and family.
     AGE_UNKNOWN = "AGE_UNKNOWN"
     GUARDIAN_REQUIRED = "GUARDIAN_REQUIRED"
+    MINOR_EXCLUDED = "MINOR_EXCLUDED"
     DISCLOSURE_DENIED = "DISCLOSURE_DENIED"
     # Consent.
     NO_CONSENT = "NO_CONSENT"

@@ -16,12 +16,20 @@ SENTENCES: Final[dict[ReasonCode, tuple[str, str]]] = {
     ReasonCode.FACT_UNKNOWN: ("Something the rule must know is not known.", "规则所需的信息缺失。"),
     ReasonCode.FACT_STALE: ("Something the rule must know is too old to rely on.", "规则所需的信息已过时。"),
     ReasonCode.STORE_RESTORED: (
-        "The store was restored from a backup and must be reconciled first.", "数据库由备份恢复,须先核对。"),
+        "The store was restored from a backup and must be reconciled first.",
+        "数据库由备份恢复,须先核对。",
+    ),
     ReasonCode.CLOCK_UNTRUSTED: ("The clock cannot be trusted right now.", "系统时钟目前不可信。"),
     ReasonCode.KEYS_UNAVAILABLE: ("The keys cannot be reached right now.", "目前无法取得密钥。"),
     ReasonCode.LOG_UNPUBLISHED: ("The log is too far behind its publication.", "日志发布滞后过多。"),
-    ReasonCode.MODE_SANDBOX: ("This deployment is in sandbox mode: nothing leaves the machine.", "沙箱模式:不向外发送。"),
-    ReasonCode.MODE_TEAM: ("This deployment is in team mode and the address is not on the list.", "团队模式:该地址不在名单内。"),
+    ReasonCode.MODE_SANDBOX: (
+        "This deployment is in sandbox mode: nothing leaves the machine.",
+        "沙箱模式:不向外发送。",
+    ),
+    ReasonCode.MODE_TEAM: (
+        "This deployment is in team mode and the address is not on the list.",
+        "团队模式:该地址不在名单内。",
+    ),
     ReasonCode.CHANNEL_UNAVAILABLE: ("The channel is not available right now.", "渠道目前不可用。"),
     ReasonCode.PLUGIN_VETO: ("An installed plugin objects.", "已安装的插件提出否决。"),
     ReasonCode.SUBJECT_ERASED: ("The patient's data were erased.", "患者数据已被删除。"),
@@ -31,16 +39,29 @@ SENTENCES: Final[dict[ReasonCode, tuple[str, str]]] = {
     ReasonCode.SUPPRESSED: ("Contact was stopped for this purpose or channel.", "该目的或渠道已被停止联系。"),
     ReasonCode.OPTED_OUT: ("The person said stop.", "本人已要求停止。"),
     ReasonCode.CONTACT_MISSING: ("There is no address for this channel.", "没有该渠道的联系方式。"),
-    ReasonCode.CONTACT_INVALID: ("The address is known not to work or to belong to someone else.", "联系方式无效或已易主。"),
+    ReasonCode.CONTACT_INVALID: (
+        "The address is known not to work or to belong to someone else.",
+        "联系方式无效或已易主。",
+    ),
     ReasonCode.CONTACT_STALE: ("The address has not been checked for too long.", "联系方式过久未核实。"),
-    ReasonCode.AGE_UNKNOWN: ("The age is unknown, and it matters here.", "年龄不明,而此处必须知道。"),
-    ReasonCode.GUARDIAN_REQUIRED: ("A child is contacted through a verified guardian only.", "未成年人须通过经核实的监护人联系。"),
+    ReasonCode.AGE_UNKNOWN: ("The age is unknown: it may be a child's.", "年龄不明,可能是未成年人。"),
+    ReasonCode.GUARDIAN_REQUIRED: (
+        "A child is contacted through a verified guardian only.",
+        "未成年人须通过经核实的监护人联系。",
+    ),
+    ReasonCode.MINOR_EXCLUDED: ("Minors are not contacted for this purpose.", "该目的不得联系未成年人。"),
     ReasonCode.DISCLOSURE_DENIED: ("The patient has not opened this to that person.", "患者未授权向该人披露。"),
-    ReasonCode.NO_CONSENT: ("No consent is on record.", "没有同意记录。"),
+    ReasonCode.NO_CONSENT: (
+        "No consent for this purpose and channel is on record.",
+        "没有涵盖该目的与渠道的同意记录。",
+    ),
     ReasonCode.WITHDRAWN: ("The consent was withdrawn.", "同意已被撤回。"),
     ReasonCode.CONSENT_EXPIRED: ("The consent has expired.", "同意已过期。"),
     ReasonCode.CONSENT_NOT_YET_VALID: ("The consent is not yet valid.", "同意尚未生效。"),
-    ReasonCode.PURPOSE_MISMATCH: ("What is on record is for another purpose or channel.", "现有记录针对其他目的或渠道。"),
+    ReasonCode.PURPOSE_MISMATCH: (
+        "The text was reviewed for another purpose or channel.",
+        "内容经审核用于其他目的或渠道。",
+    ),
     ReasonCode.CONTENT_UNREVIEWED: ("The text has not been reviewed by enough people.", "内容未经足够人员审核。"),
     ReasonCode.CONTENT_WITHDRAWN: ("The text was withdrawn.", "内容已被撤回。"),
     ReasonCode.CONTENT_EXPIRED: ("The text is past its date.", "内容已过有效期。"),
@@ -49,8 +70,11 @@ SENTENCES: Final[dict[ReasonCode, tuple[str, str]]] = {
     ReasonCode.TOO_LATE: ("The message would come too late to be of use.", "消息已过有用时间。"),
     ReasonCode.TOO_EARLY: ("It is too early for this message.", "尚未到发送时间。"),
     ReasonCode.ZONE_UNKNOWN: ("The recipient's local time is unknown.", "收件人所在时区不明。"),
-    ReasonCode.QUIET_HOURS: ("It is outside the hours for contact where the recipient is.", "收件人当地处于免打扰时段。"),
-}  # fmt: skip
+    ReasonCode.QUIET_HOURS: (
+        "It is outside the hours for contact where the recipient is.",
+        "收件人当地处于免打扰时段。",
+    ),
+}
 
 
 def sentence(code: ReasonCode, lang: str = "en") -> str:

@@ -25,6 +25,7 @@ _CARE: Final = ("care",)
 _BOTH: Final = ("email", "sms")
 _NINE: Final = "T09:00:00+08:00"
 _GUARDIAN: Final = ReasonCode.GUARDIAN_REQUIRED
+_AGE: Final = ReasonCode.AGE_UNKNOWN
 _T = TypeVar("_T")
 
 
@@ -61,11 +62,11 @@ CASES: Final = (
     _refused("child_unchecked", "under 14, guardian never verified", "未满 14 岁,监护人未经核实", 1, _GUARDIAN),
     _permitted("teenager", "16 years old, agreed in person", "16 岁,本人同意", 1),
     _refused("deceased", "died; the consent is still on record", "已去世,同意记录仍在", 3, ReasonCode.SUBJECT_DECEASED),
-    _permitted("birth_unknown", "birth date unknown, or the year only", "出生日期不明或仅有年份", 3),
+    _refused("birth_unknown", "birth date unknown, or the year only", "出生日期不明或仅有年份", 3, _AGE),
     _refused("withdrawn", "took the consent back", "已撤回同意", 2, ReasonCode.WITHDRAWN),
     _refused("expired", "consent ended last year", "同意已于去年到期", 2, ReasonCode.CONSENT_EXPIRED),
     _refused("not_yet", "consent begins next month", "同意下月起生效", 1, ReasonCode.CONSENT_NOT_YET_VALID),
-    _refused("other_purpose", "agreed to something else only", "仅同意其他目的或渠道", 2, ReasonCode.PURPOSE_MISMATCH),
+    _refused("other_purpose", "agreed to something else only", "仅同意其他目的或渠道", 2, ReasonCode.NO_CONSENT),
     _refused("no_consent", "was never asked", "从未征求同意", 2, ReasonCode.NO_CONSENT),
     _permitted("no_zone", "no time zone on record", "无时区记录", 2),
     Case(key="abroad", says=("lives in London, where it is night", "住在伦敦,当地为夜间"), count=1,

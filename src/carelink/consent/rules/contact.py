@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import attrs
 
 from carelink.consent.facts import Facts, Known
 from carelink.consent.reasons import ReasonCode
 from carelink.consent.rules.base import Params, absent, permit, refuse
 from carelink.consent.verdict import Verdict
-from carelink.model.moment import Instant, Micros
+from carelink.model.moment import Micros
 from carelink.vocabulary import ContactStatus
 
 __all__ = ["Contact"]
@@ -30,7 +28,7 @@ class Contact:
         read = Params(rule, params, {"statuses", "max_age"})
         default = (ContactStatus.VALID.value, ContactStatus.UNVERIFIED.value)
         statuses = read.words("statuses", [status.value for status in ContactStatus], default)
-        return cls(rule, statuses or default, read.length("max_age", optional=True))
+        return cls(rule, statuses, read.length_if_any("max_age"))
 
     def judge(self, facts: Facts) -> Verdict:
         """Missing, invalid or stale refuses."""
@@ -47,10 +45,3 @@ class Contact:
             if verified is None or verified + self.max_age <= facts.at:
                 return refuse(self.rule, ReasonCode.CONTACT_STALE)
         return permit(self.rule)
-
-    def boundaries(self, facts: Facts) -> Iterable[Instant]:
-        """The instant at which a verification becomes too old."""
-        if self.max_age is not None and isinstance(facts.contact, Known):
-            verified = facts.contact.value.verified_at
-            if verified is not None:
-                yield Instant(verified + self.max_age)

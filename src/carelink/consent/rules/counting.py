@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Final
 
 import attrs
 
-from carelink.consent.facts import Facts, TouchHistory
+from carelink.consent.facts import Touch, TouchHistory
 from carelink.consent.rules.base import Params
 from carelink.model.moment import Instant
-from carelink.model.scope import ANY, PROMOTIONAL, covers_purpose
+from carelink.model.scope import ANY, covers_purpose
 from carelink.vocabulary import ChannelKind, Family, Purpose
 
 __all__ = ["COUNTING_KEYS", "Counted"]
 
-COUNTING_KEYS = {"counts", "purposes", "channels", "except_purposes", "replies"}
-_LETTERS = {"person": "sr", "address": "a", "both": "sra"}
-_PURPOSES = (ANY, *(family.value for family in Family), *(purpose.value for purpose in Purpose))
-_CHANNELS = (ANY, *(kind.value for kind in ChannelKind))
+COUNTING_KEYS: Final = frozenset({"counts", "purposes", "channels", "except_purposes", "replies"})
+_LETTERS: Final = {"person": "sr", "address": "a", "both": "sra"}
+_PURPOSES: Final = (ANY, *(family.value for family in Family), *(purpose.value for purpose in Purpose))
+_CHANNELS: Final = (ANY, *(kind.value for kind in ChannelKind))
 
 
 @attrs.frozen
@@ -32,35 +32,29 @@ class Counted:
 
     @classmethod
     def of(cls, read: Params, default: tuple[str, ...]) -> Counted:
-        """Read the counting parameters: `counts` (person, address, both), `purposes` and `channels` of the touches
-        that count (default: those of the rule), `except_purposes`, `replies` (default false: a reply to the
-        patient's own message is not counted).
+        """Read the counting parameters: `counts` (person, address, both; default both), `purposes` of the touches that
+        count (default: those of the rule's `when`), `except_purposes` of those that do not, `channels` (default all:
+        caps count across channels, P4), `replies` (default false: a reply to the patient's own message neither counts
+        nor is held back).
         """
         return cls(
             _LETTERS[read.word("counts", tuple(_LETTERS), "both")],
-            read.words("purposes", _PURPOSES, default) or default,
-            read.words("channels", _CHANNELS, (ANY,)) or (ANY,),
-            read.words("except_purposes", _PURPOSES, ()) or (),
+            read.words("purposes", _PURPOSES, default),
+            read.words("channels", _CHANNELS, (ANY,)),
+            read.words("except_purposes", _PURPOSES, ()),
             read.flag("replies", default=False),
         )
 
-    def instants(self, history: TouchHistory, facts: Facts) -> Iterator[tuple[str, list[Instant]]]:
-        """For each letter, the instants of the touches that count, ascending. Instants after the decision instant
-        count as if they had just happened: a clock that runs ahead must not open a cap.
+    def instants(self, history: TouchHistory) -> list[list[Instant]]:
+        """The instants of the touches that count, ascending, for subject, recipient and address in turn. One after the
+        decision instant counts as if it had just happened: a clock that ran ahead must not open a cap.
         """
         found = [touch for touch in history.items if self._counts(touch)]
-        for letter in self.letters:
-            at = sorted(touch.at for touch in found if letter in touch.binds)
-            yield letter, at
-        del facts
+        return [sorted(touch.at for touch in found if letter in touch.binds) for letter in self.letters]
 
-    def _counts(self, touch: object) -> bool:
-        purpose, kind = touch.purpose, touch.channel_kind  # type: ignore[attr-defined]
-        if touch.reply and not self.replies:  # type: ignore[attr-defined]
+    def _counts(self, touch: Touch) -> bool:
+        if touch.reply and not self.replies:
             return False
-        if not covers_purpose(self.purposes, purpose) or (self.spared and covers_purpose(self.spared, purpose)):
+        if not covers_purpose(self.purposes, touch.purpose) or covers_purpose(self.spared, touch.purpose):
             return False
-        return ANY in self.channels or kind.value in self.channels
-
-
-_ = PROMOTIONAL
+        return ANY in self.channels or touch.channel_kind.value in self.channels

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import attrs
 
 from carelink.consent.facts import Facts, Known
 from carelink.consent.reasons import ReasonCode
 from carelink.consent.rules.base import Params, absent, permit, refuse
-from carelink.consent.rules.guardian import in_force
+from carelink.consent.rules.guardian import begins, in_force
 from carelink.consent.verdict import Verdict
-from carelink.model.moment import Instant
 from carelink.vocabulary import AgeBand, RecipientRole
 
 __all__ = ["Disclosure"]
@@ -31,24 +28,18 @@ class Disclosure:
 
     def judge(self, facts: Facts) -> Verdict:
         """The guardian of a child hears what the child would; anybody else needs the scope."""
-        if facts.role is RecipientRole.SELF:
+        if facts.role is RecipientRole.SELF and facts.recipient == facts.subject:
             return permit(self.rule)
         if (verdict := absent(self.rule, facts.guardian)) is not None:
             return verdict
         assert isinstance(facts.guardian, Known)
         person = facts.guardian.value
-        if person is None or not in_force(person, facts.at):
+        if person is None:
             return refuse(self.rule, ReasonCode.DISCLOSURE_DENIED)
         child = isinstance(facts.age, Known) and facts.age.value is not AgeBand.ADULT
-        if facts.role is RecipientRole.GUARDIAN and person.acts and person.verified and child:
-            return permit(self.rule)
-        if facts.ask.disclosure is not None and facts.ask.disclosure in person.scopes:
-            return permit(self.rule)
-        return refuse(self.rule, ReasonCode.DISCLOSURE_DENIED)
-
-    def boundaries(self, facts: Facts) -> Iterable[Instant]:
-        """Beginning and end of the relation."""
-        if isinstance(facts.guardian, Known) and facts.guardian.value is not None:
-            yield facts.guardian.value.since
-            if facts.guardian.value.until is not None:
-                yield facts.guardian.value.until
+        stands_in = facts.role is RecipientRole.GUARDIAN and person.acts and person.verified and child
+        if not (stands_in or facts.ask.disclosure in person.scopes):
+            return refuse(self.rule, ReasonCode.DISCLOSURE_DENIED)
+        if not in_force(person, facts.at):
+            return refuse(self.rule, ReasonCode.DISCLOSURE_DENIED, earliest=begins(person, facts.at))
+        return permit(self.rule)

@@ -5,8 +5,6 @@ Windows roll: the touch asked for now must not make any window (at - window, at]
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import attrs
 
 from carelink.consent.facts import Facts, Known
@@ -21,7 +19,7 @@ __all__ = ["FrequencyCap"]
 
 @attrs.frozen
 class FrequencyCap:
-    """Parameters: `max`, `window`, and what counts (see `counting`)."""
+    """Parameters: `max`, `window`, and what counts, below the table."""
 
     rule: str
     maximum: int
@@ -29,12 +27,10 @@ class FrequencyCap:
     counted: Counted
 
     @classmethod
-    def of(cls, rule: str, params: dict[str, object], purposes: tuple[str, ...] = ("*",)) -> FrequencyCap:
-        """Read the parameters."""
+    def of(cls, rule: str, params: dict[str, object], purposes: tuple[str, ...]) -> FrequencyCap:
+        """Read the parameters; touches of `purposes` count where they name none."""
         read = Params(rule, params, {"max", "window", *COUNTING_KEYS})
-        window = read.length("window")
-        assert window is not None
-        return cls(rule, read.number("max"), window, Counted.of(read, purposes))
+        return cls(rule, read.number("max"), read.length("window"), Counted.of(read, purposes))
 
     def judge(self, facts: Facts) -> Verdict:
         """Over the cap: REFUSE with the earliest instant it would pass, or DEFER if the request waits."""
@@ -44,24 +40,18 @@ class FrequencyCap:
             return permit(self.rule)
         assert isinstance(facts.touches, Known)
         history, start = facts.touches.value, facts.at - self.window
-        if history.since > max(start, 0):
-            return refuse(self.rule, ReasonCode.FACT_UNKNOWN)
         worst, free_at = 0, facts.at
-        for _letter, instants in self.counted.instants(history, facts):
+        for instants in self.counted.instants(history):
             inside = [at for at in instants if at > start]
             worst = max(worst, len(inside))
-            if len(inside) >= self.maximum:
-                if not self.maximum:
-                    return refuse(self.rule, ReasonCode.CAP_EXCEEDED, count=len(inside), max=0)
+            if 0 < self.maximum <= len(inside):
                 free_at = max(free_at, Instant(inside[-self.maximum] + self.window))
+        if history.since > max(start, 0):
+            # The window begins before what is known; time moves it past that.
+            cure = Instant(max(free_at, history.since + self.window)) if self.maximum else None
+            return refuse(self.rule, ReasonCode.FACT_UNKNOWN, earliest=cure)
         if worst < self.maximum:
             return permit(self.rule)
-        say = defer if facts.ask.wait else refuse
-        return say(self.rule, ReasonCode.CAP_EXCEEDED, earliest=free_at, count=worst, max=self.maximum)
-
-    def boundaries(self, facts: Facts) -> Iterable[Instant]:
-        """The instants at which a touch leaves the window."""
-        if isinstance(facts.touches, Known):
-            for _letter, instants in self.counted.instants(facts.touches.value, facts):
-                for at in instants:
-                    yield Instant(at + self.window)
+        say = defer if facts.ask.wait and self.maximum else refuse
+        cure = free_at if self.maximum else None
+        return say(self.rule, ReasonCode.CAP_EXCEEDED, earliest=cure, count=worst, max=self.maximum)

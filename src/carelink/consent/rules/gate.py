@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import attrs
 
 from carelink.consent.facts import ClockState, Facts, Known, StoreState
 from carelink.consent.reasons import ReasonCode
 from carelink.consent.rules.base import Params, absent, defer, permit, refuse
 from carelink.consent.verdict import Verdict
-from carelink.model.moment import Instant
 
 __all__ = ["Gate"]
 
@@ -44,7 +41,3 @@ class Gate:
         if facts.store.value is not StoreState.CURRENT:
             return defer(self.rule, ReasonCode.LOG_UNPUBLISHED)
         return permit(self.rule)
-
-    def boundaries(self, facts: Facts) -> Iterable[Instant]:
-        """Time alone cures none of it."""
-        return ()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import attrs
 
 from carelink.consent.facts import Facts, Known
@@ -18,19 +16,17 @@ __all__ = ["MinimumGap"]
 
 @attrs.frozen
 class MinimumGap:
-    """Parameters: `gap`, and what counts (see `counting`)."""
+    """Parameters: `gap`, and what counts, below the table."""
 
     rule: str
     gap: Micros
     counted: Counted
 
     @classmethod
-    def of(cls, rule: str, params: dict[str, object], purposes: tuple[str, ...] = ("*",)) -> MinimumGap:
-        """Read the parameters."""
+    def of(cls, rule: str, params: dict[str, object], purposes: tuple[str, ...]) -> MinimumGap:
+        """Read the parameters; touches of `purposes` count where they name none."""
         read = Params(rule, params, {"gap", *COUNTING_KEYS})
-        gap = read.length("gap")
-        assert gap is not None
-        return cls(rule, gap, Counted.of(read, purposes))
+        return cls(rule, read.length("gap"), Counted.of(read, purposes))
 
     def judge(self, facts: Facts) -> Verdict:
         """Too soon after the last one: REFUSE with the instant it would pass, or DEFER if the request waits."""
@@ -40,17 +36,13 @@ class MinimumGap:
             return permit(self.rule)
         assert isinstance(facts.touches, Known)
         history = facts.touches.value
+        lasts = [instants[-1] for instants in self.counted.instants(history) if instants]
+        free_at = max([facts.at, *(Instant(last + self.gap) for last in lasts)])
         if history.since > max(facts.at - self.gap, 0):
-            return refuse(self.rule, ReasonCode.FACT_UNKNOWN)
-        last = max((at[-1] for _, at in self.counted.instants(history, facts) if at), default=None)
-        if last is None or last + self.gap <= facts.at:
+            # The gap begins before what is known; time moves it past that.
+            cure = Instant(max(free_at, history.since + self.gap))
+            return refuse(self.rule, ReasonCode.FACT_UNKNOWN, earliest=cure)
+        if free_at == facts.at:
             return permit(self.rule)
         say = defer if facts.ask.wait else refuse
-        return say(self.rule, ReasonCode.GAP_TOO_SHORT, earliest=Instant(last + self.gap))
-
-    def boundaries(self, facts: Facts) -> Iterable[Instant]:
-        """The instant at which the gap is over."""
-        if isinstance(facts.touches, Known):
-            for _letter, instants in self.counted.instants(facts.touches.value, facts):
-                if instants:
-                    yield Instant(instants[-1] + self.gap)
+        return say(self.rule, ReasonCode.GAP_TOO_SHORT, earliest=free_at)

@@ -6,7 +6,7 @@ repeated is judged by the wall clock as the recipient sees it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from typing import Final
 
 import attrs
 
@@ -18,12 +18,14 @@ from carelink.model.moment import DAY, SECOND, Instant
 
 __all__ = ["QuietHours"]
 
-_DAY_SECONDS = 86_400
+_DAY_SECONDS: Final = DAY // SECOND
 
 
 @attrs.frozen
 class QuietHours:
-    """Parameters: `allowed_from`, `allowed_to` (local HH:MM; may cross midnight), `replies` (exempt, default true)."""
+    """Parameters: `allowed_from`, `allowed_to` (local HH:MM, half open; may cross midnight), `replies` (exempt, default
+    true).
+    """
 
     rule: str
     opens: int
@@ -39,16 +41,6 @@ class QuietHours:
             raise read.fail("`params.allowed_from` equals `allowed_to`: the window is empty or whole")
         return cls(rule, opens, closes, read.flag("replies", default=True))
 
-    def _open(self, second: int) -> bool:
-        if self.opens < self.closes:
-            return self.opens <= second < self.closes
-        return second >= self.opens or second < self.closes
-
-    def _allowed(self, zones: ZoneFacts, at: Instant) -> bool:
-        return bool(zones.candidates) and all(
-            self._open((at // SECOND + _offset(zone, at)) % _DAY_SECONDS) for zone in zones.candidates
-        )
-
     def judge(self, facts: Facts) -> Verdict:
         """Outside the window in any candidate zone: DEFER until all of them allow it."""
         if facts.ask.reply and self.replies:
@@ -59,42 +51,41 @@ class QuietHours:
         zones = facts.zones.value
         if not _within(zones, facts.at):
             return refuse(self.rule, ReasonCode.ZONE_UNKNOWN)
-        if self._allowed(zones, facts.at):
-            return permit(self.rule)
-        opening = (at for at in sorted(set(self._edges(zones, facts.at))) if self._allowed(zones, at))
-        return defer(self.rule, ReasonCode.QUIET_HOURS, earliest=next(opening, None))
+        opening = self._opening(zones, facts.at)
+        return permit(self.rule) if opening == facts.at else defer(self.rule, ReasonCode.QUIET_HOURS, earliest=opening)
 
-    def boundaries(self, facts: Facts) -> Iterable[Instant]:
-        """Window edges and offset transitions within the horizon."""
-        if isinstance(facts.zones, Known):
-            yield from self._edges(facts.zones.value, facts.at)
+    def _opening(self, zones: ZoneFacts, at: Instant) -> Instant | None:
+        """The first instant from `at` on at which every zone allows it; None if there is none within the horizon."""
+        while at < zones.until:
+            later = max(self._opening_in(zone, at, zones.until) for zone in zones.candidates)
+            if later == at:
+                return at
+            at = later
+        return None
 
-    def _edges(self, zones: ZoneFacts, after: Instant) -> Iterator[Instant]:
-        for zone in zones.candidates:
-            offsets = zone.offsets
-            for number, (start, offset) in enumerate(offsets):
-                end = offsets[number + 1][0] if number + 1 < len(offsets) else zones.until
-                if after < start < zones.until:
-                    yield start
-                first = max(start, after)
-                day = (first + offset * SECOND) // DAY
-                last = (end + offset * SECOND) // DAY
-                for local_day in range(day, last + 1):
-                    for edge in (self.opens, self.closes):
-                        at = local_day * DAY + (edge - offset) * SECOND
-                        if first <= at < end and after < at < zones.until:
-                            yield Instant(at)
+    def _opening_in(self, zone: ZoneFact, at: Instant, until: Instant) -> Instant:
+        """The first instant from `at` on at which one zone allows it; the end of the horizon if there is none."""
+        ends = (*(start for start, _ in zone.offsets[1:]), until)
+        for (_, offset), end in zip(zone.offsets, ends, strict=True):
+            if end <= at:
+                continue
+            whole = at // SECOND
+            local = (whole + offset) % _DAY_SECONDS
+            if self._open(local):
+                return at
+            opening = Instant((whole + (self.opens - local) % _DAY_SECONDS) * SECOND)
+            if opening < end:
+                return opening
+            at = end
+        return until
 
-
-def _offset(zone: ZoneFact, at: Instant) -> int:
-    offset = zone.offsets[0][1]
-    for start, value in zone.offsets:
-        if start > at:
-            break
-        offset = value
-    return offset
+    def _open(self, local: int) -> bool:
+        if self.opens < self.closes:
+            return self.opens <= local < self.closes
+        return local >= self.opens or local < self.closes
 
 
 def _within(zones: ZoneFacts, at: Instant) -> bool:
-    starts = [zone.offsets[0][0] for zone in zones.candidates if zone.offsets]
-    return len(starts) == len(zones.candidates) and bool(starts) and max(starts) <= at < zones.until
+    """Whether every zone's offset at the instant is known."""
+    known = all(zone.offsets and zone.offsets[0][0] <= at for zone in zones.candidates)
+    return bool(zones.candidates) and known and at < zones.until

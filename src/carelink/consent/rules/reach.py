@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import attrs
 
 from carelink.consent.facts import Facts, Known
 from carelink.consent.reasons import ReasonCode
 from carelink.consent.rules.base import Params, absent, defer, permit, refuse
 from carelink.consent.verdict import Verdict
-from carelink.model.moment import Instant
 from carelink.vocabulary import Mode
 
 __all__ = ["Reach"]
@@ -36,14 +33,9 @@ class Reach:
         assert isinstance(facts.mode, Known)
         assert isinstance(facts.channel, Known)
         mode, channel = facts.mode.value, facts.channel.value
-        if mode is Mode.SANDBOX and not channel.local:
-            return refuse(self.rule, ReasonCode.MODE_SANDBOX)
-        if mode is Mode.TEAM and not (channel.local or channel.allow_listed):
-            return refuse(self.rule, ReasonCode.MODE_TEAM)
+        listed = mode is Mode.TEAM and channel.allow_listed
+        if not (mode is Mode.LIVE or channel.local or listed):
+            return refuse(self.rule, ReasonCode.MODE_TEAM if mode is Mode.TEAM else ReasonCode.MODE_SANDBOX)
         if not channel.usable:
             return defer(self.rule, ReasonCode.CHANNEL_UNAVAILABLE)
         return permit(self.rule)
-
-    def boundaries(self, facts: Facts) -> Iterable[Instant]:
-        """Time alone cures none of it."""
-        return ()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import attrs
 
 from carelink.consent.facts import Facts, Known
 from carelink.consent.reasons import ReasonCode
 from carelink.consent.rules.base import Params, absent, permit, refuse
 from carelink.consent.verdict import Verdict
-from carelink.model.moment import Instant
 from carelink.vocabulary import Standing
 
 __all__ = ["Subject"]
@@ -46,7 +43,3 @@ class Subject:
         if facts.recipient_standing.value is not Standing.ACTIVE:
             return refuse(self.rule, ReasonCode.RECIPIENT_UNAVAILABLE)
         return permit(self.rule)
-
-    def boundaries(self, facts: Facts) -> Iterable[Instant]:
-        """Time alone cures none of it."""
-        return ()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import attrs
 
 from carelink.consent.facts import Facts, Known, StopFact
 from carelink.consent.reasons import ReasonCode
 from carelink.consent.rules.base import Params, absent, permit, refuse
 from carelink.consent.verdict import Verdict
-from carelink.model.moment import Instant
 from carelink.vocabulary import StopSource
 
 __all__ = ["Suppression"]
@@ -19,8 +16,9 @@ _OPTED_OUT = frozenset({StopSource.REPLY, StopSource.UNSUBSCRIBE, StopSource.COM
 
 
 def _stands(stop: StopFact, facts: Facts) -> bool:
+    # A stop binds from its commit: that the clock of who recorded it was ahead must not open a gap (P3).
     covers = stop.scope.covers(facts.ask.purpose, facts.ask.channel_kind)
-    return covers and stop.since <= facts.at and (stop.until is None or facts.at < stop.until)
+    return covers and (stop.until is None or facts.at < stop.until)
 
 
 @attrs.frozen
@@ -52,11 +50,3 @@ class Suppression:
             earliest=None if None in ends else last,
             stops=len(standing),
         )
-
-    def boundaries(self, facts: Facts) -> Iterable[Instant]:
-        """Ends of temporary stops, and beginnings of future ones."""
-        if isinstance(facts.stops, Known):
-            for stop in facts.stops.value:
-                yield stop.since
-                if stop.until is not None:
-                    yield stop.until

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import attrs
 
 from carelink.consent.facts import Facts
 from carelink.consent.reasons import ReasonCode
 from carelink.consent.rules.base import Params, defer, permit, refuse
 from carelink.consent.verdict import Verdict
-from carelink.model.moment import Instant
 
 __all__ = ["TimeWindow"]
 
@@ -35,9 +32,3 @@ class TimeWindow:
         if early is not None and facts.at < early:
             return defer(self.rule, ReasonCode.TOO_EARLY, earliest=early)
         return permit(self.rule)
-
-    def boundaries(self, facts: Facts) -> Iterable[Instant]:
-        """Both ends of the window."""
-        for at in (facts.ask.not_before, facts.ask.useless_after):
-            if at is not None:
-                yield at

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import attrs
 
 from carelink.consent.facts import Facts, Known
 from carelink.consent.reasons import ReasonCode
 from carelink.consent.rules.base import Params, absent, permit, refuse
 from carelink.consent.verdict import Verdict
-from carelink.model.moment import Instant
 
 __all__ = ["Veto"]
 
@@ -35,7 +32,3 @@ class Veto:
         if facts.vetoes.value:
             return refuse(self.rule, ReasonCode.PLUGIN_VETO, vetoes=len(facts.vetoes.value))
         return permit(self.rule)
-
-    def boundaries(self, facts: Facts) -> Iterable[Instant]:
-        """Time alone cures none of it."""
-        return ()
