@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from datetime import date
 from itertools import count
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import carelink
 from carelink import CareLink, Request
 from carelink.engine.outcome import SendOutcome
 
-PATIENTS = 80
+PATIENTS, BORN = 80, date(1968, 4, 2)
 
 
 def load(link: CareLink) -> list[Request]:
@@ -26,7 +27,7 @@ def load(link: CareLink) -> list[Request]:
     link.approve("recheck", actor="Dr Chen")
     requests = []
     for number in range(PATIENTS):
-        patient = link.register(identifier=f"MRN-{number}", email=f"p{number}@example.invalid")
+        patient = link.register(identifier=f"MRN-{number}", email=f"p{number}@example.invalid", birth_date=BORN)
         if number % 4:
             link.grant(patient, purposes=["care"], channels=["email"], evidence=f"form {number}")
         # The key names the occasion. It is what makes a second run harmless.

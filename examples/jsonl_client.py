@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from datetime import date
 from pathlib import Path
 
 import carelink
@@ -39,7 +40,7 @@ class Client:
 def prepare(home: Path) -> None:
     """What a hospital did before: a home, a patient, a grant, a reviewed text."""
     with carelink.init(home, zone="Asia/Shanghai") as link:
-        patient = link.register(identifier="MRN-1", email="p1@example.invalid")
+        patient = link.register(identifier="MRN-1", email="p1@example.invalid", birth_date=date(1968, 4, 2))
         link.grant(patient, purposes=["care"], channels=["email"], evidence="form 1")
         link.template("recheck", "Your recheck is due.", purposes=["care.appointment"], channels=["email"])
         link.approve("recheck", actor="Dr Chen")

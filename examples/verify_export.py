@@ -6,6 +6,7 @@ Run it: `python examples/verify_export.py`. It needs no store, no keys and no ne
 from __future__ import annotations
 
 import tempfile
+from datetime import date
 from pathlib import Path
 
 import carelink
@@ -25,7 +26,9 @@ def prepare(place: Path) -> str:
         link.template("recheck", "Your recheck is due.", purposes=["care.appointment"], channels=["email"])
         link.approve("recheck", actor="Dr Chen")
         for number in range(6):
-            patient = link.register(identifier=f"MRN-{number}", email=f"p{number}@example.invalid")
+            patient = link.register(
+                identifier=f"MRN-{number}", email=f"p{number}@example.invalid", birth_date=date(1968, 4, 2)
+            )
             if number % 2:
                 link.grant(patient, purposes=["care"], channels=["email"], evidence=f"form {number}")
             link.send(Request(key=f"recheck/{number}", patient=patient, purpose="care.appointment", channel="email",

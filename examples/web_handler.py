@@ -6,6 +6,7 @@ Run it: `python examples/web_handler.py` answers three requests. A web server wo
 import io
 import json
 import tempfile
+from datetime import date
 
 import carelink
 from carelink import CareLink, CarelinkError, Request
@@ -44,7 +45,7 @@ class Application:
 def main() -> None:
     ask = {"identifier": "1", "purpose": "care.appointment", "channel": "email", "template": "recheck"}
     with tempfile.TemporaryDirectory() as place, carelink.init(f"{place}/clinic", zone="Asia/Shanghai") as link:
-        patient = link.register(identifier="1", email="p1@example.invalid")
+        patient = link.register(identifier="1", email="p1@example.invalid", birth_date=date(1968, 4, 2))
         link.grant(patient, purposes=["care"], channels=["email"], evidence="form 1")
         link.template("recheck", "Your recheck is due.", purposes=["care.appointment"], channels=["email"])
         link.approve("recheck", actor="Dr Chen")

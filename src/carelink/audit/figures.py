@@ -192,8 +192,7 @@ class _Count:
             if effect is Effect.PERMIT and isinstance(facts.touches, Known):
                 start = facts.at - judge.window
                 counts = (
-                    sum(at > start for at in instants)
-                    for _letter, instants in judge.counted.instants(facts.touches.value, facts)
+                    sum(at > start for at in instants) for instants in judge.counted.instants(facts.touches.value)
                 )
                 use.used[max(counts, default=0) + 1] += 1
 

@@ -54,6 +54,7 @@ _KINDS: Final = {
     "minors_marketing": _NOTHING,
     "contact": ({}, {"statuses": _STATUSES, "max_age": _LENGTH}),
     "grant": ({}, {"separate": _FLAG, "by": _ROLE_NAMES}),
+    "given_by": ({"by": _ROLE_NAMES}, {}),
     "guardian": ({"under_age": st.sampled_from((8, 14, 18))}, {}),
     "content": ({}, {"min_approvals": st.integers(0, 4)}),
     "frequency_cap": ({"max": st.integers(0, 4), "window": _LENGTH}, _COUNTING),

@@ -29,7 +29,17 @@ pytestmark = pytest.mark.property
 
 GRID = 15 * MINUTE
 WALK = 2 * DAY
-TIMED = ("frequency_cap", "minimum_gap", "quiet_hours", "time_window", "grant", "content", "guardian", "disclosure")
+TIMED = (
+    "frequency_cap",
+    "minimum_gap",
+    "quiet_hours",
+    "time_window",
+    "grant",
+    "given_by",
+    "content",
+    "guardian",
+    "disclosure",
+)
 
 
 def at(seen, instant):

@@ -67,8 +67,8 @@ def test_the_one_request_refused_is_a_six_with_its_reasons(desk) -> None:
     desk.people(1, consent=False)
     sent = desk.run("send", *desk.SEND)
     assert sent.code == 6
-    assert "No consent is on record." in sent.out
-    assert "没有同意记录。" in desk.run("send", *desk.SEND, "--lang", "zh").out
+    assert "No consent for this purpose and channel is on record." in sent.out
+    assert "没有涵盖该目的与渠道的同意记录。" in desk.run("send", *desk.SEND, "--lang", "zh").out
 
 
 def test_the_one_request_deferred_is_a_six(desk) -> None:

@@ -11,6 +11,7 @@ from carelink.consent.rules.content import Content
 from carelink.consent.rules.disclosure import Disclosure
 from carelink.consent.rules.frequency_cap import FrequencyCap
 from carelink.consent.rules.gate import Gate
+from carelink.consent.rules.given_by import GivenBy
 from carelink.consent.rules.grant import Grant
 from carelink.consent.rules.guardian import Guardian
 from carelink.consent.rules.minimum_gap import MinimumGap
@@ -31,6 +32,7 @@ KINDS: Final[Mapping[tuple[str, int], Callable[..., Judge]]] = {
     ("contact", 1): Contact.of,
     ("suppression", 1): Suppression.of,
     ("grant", 1): Grant.of,
+    ("given_by", 1): GivenBy.of,
     ("guardian", 1): Guardian.of,
     ("disclosure", 1): Disclosure.of,
     ("content", 1): Content.of,

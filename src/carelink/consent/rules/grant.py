@@ -11,7 +11,7 @@ from carelink.consent.verdict import Verdict
 from carelink.model.moment import Instant
 from carelink.vocabulary import GrantState, RecipientRole
 
-__all__ = ["Grant"]
+__all__ = ["Grant", "in_force"]
 
 
 @attrs.frozen
@@ -45,9 +45,9 @@ class Grant:
         assert isinstance(facts.grants, Known)
         at = facts.at
         fitting = [grant for grant in facts.grants.value if self._fits(grant, facts)]
-        if any(_in_force(grant, at) for grant in fitting):
+        if any(in_force(grant, at) for grant in fitting):
             return permit(self.rule)
-        begins = [grant.since for grant in fitting if at < grant.since and _in_force(grant, grant.since)]
+        begins = [grant.since for grant in fitting if at < grant.since and in_force(grant, grant.since)]
         if begins:
             return refuse(self.rule, ReasonCode.CONSENT_NOT_YET_VALID, earliest=min(begins))
         if any(_taken_back(grant, at) for grant in fitting):
@@ -55,7 +55,8 @@ class Grant:
         return refuse(self.rule, ReasonCode.CONSENT_EXPIRED if fitting else ReasonCode.NO_CONSENT)
 
 
-def _in_force(grant: GrantFact, at: Instant) -> bool:
+def in_force(grant: GrantFact, at: Instant) -> bool:
+    """Whether a grant carries a message at an instant."""
     # An end at or before this instant wins over whatever else the record says.
     given = grant.state is GrantState.GIVEN and (grant.ended_at is None or at < grant.ended_at)
     return given and grant.since <= at and (grant.until is None or at < grant.until)
