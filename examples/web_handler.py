@@ -24,8 +24,7 @@ class Application:
     def __call__(self, environ, start):
         try:
             data = json.loads(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
-            answer = {"/requests": self.send, "/replies": self.reply}[environ["PATH_INFO"]](**data)
-            status = "200 OK"
+            status, answer = "200 OK", {"/requests": self.send, "/replies": self.reply}[environ["PATH_INFO"]](**data)
         except CarelinkError as error:  # it says what was wrong, and holds no personal data
             status, answer = "422 Unprocessable Content", {"error": error.code, "message": error.message}
         except (ValueError, TypeError, KeyError):
