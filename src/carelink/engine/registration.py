@@ -263,10 +263,10 @@ def _choose(
         if len({survivors[patient] for patient in found}) > 1:
             message = "its identifiers belong to more than one patient on record"
             answers[number] = Registered(error=ConflictError(message, hint="merge these first, or correct the row"))
-        elif not found and item.given.known:
-            answers[number] = Registered(error=NotFoundError("no patient has this identifier"))
         elif taken & marks:
             later[number] = item
+        elif not found and item.given.known:
+            answers[number] = Registered(error=NotFoundError("no patient has this identifier"))
         else:
             chosen[number] = found[0] if found else None
         taken |= marks

@@ -259,6 +259,13 @@ def test_records_of_one_patient_in_one_batch_are_all_taken(world: World) -> None
     assert _opened(world, patient, "patient", patient, "name") == "C"
 
 
+def test_an_amendment_in_the_batch_that_makes_its_patient(world: World) -> None:
+    amendment = _input(name=None, born=None, related=(_guardian(),), known=True)
+    results = world.link.register_many([_input(), amendment])
+    assert [(r.created, r.changed, r.error) for r in results] == [(True, False, None), (False, True, None)]
+    assert len(_related(world, results[0].patient)) == 1
+
+
 def test_identifiers_of_two_patients_join_nobody(world: World) -> None:
     first, second = _one(world, _input("M-1")).patient, _one(world, _input("M-2")).patient
     (result,) = world.link.register_many([_input("M-1", "M-2", name="Mixed")])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from carelink.cli.audit import replay_folder, verify_folder
 from carelink.engine.ledger import GrantOrder
 from carelink.engine.reported import Report, Reported, Taken
 from carelink.model.moment import DAY, Instant
@@ -186,8 +187,6 @@ def test_the_giver_tells_grants_apart(source: _Source) -> None:
 
 
 def test_what_was_reported_replays(source: _Source, tmp_path: Path) -> None:
-    from carelink.cli.audit import replay_folder, verify_folder
-
     source.take(source.report(), source.report("x", state=GrantState.WITHDRAWN, ended=-10))
     source.take(source.report(until=200), source.report("y", since=-3))
     source.world.link.send(source.world.ask(source.patient))
