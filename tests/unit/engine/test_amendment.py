@@ -17,7 +17,7 @@ from carelink.vocabulary import AddressKind, AgeBand, ContactStatus, DisclosureS
 PHONE, MAIL = "+8613800138000", "lin@example.invalid"
 
 
-@pytest.fixture(params=[False, True], ids=["memory", "sqlite"])
+@pytest.fixture(params=[False, pytest.param(True, marks=pytest.mark.slow)], ids=["memory", "sqlite"])
 def world(request: pytest.FixtureRequest, tmp_path: Path):
     made = World(tmp_path, sqlite=request.param)
     yield made
