@@ -17,6 +17,7 @@ import (
 
 const (
 	maxSignatures = 64
+	maxSize       = 1 << 62 // tlog loops for ever above it
 	cosignatureV1 = 4
 	sigPrefix     = "\u2014 "
 )
@@ -105,6 +106,9 @@ func parseTree(text, origin string) (tlog.Tree, error) {
 		return tlog.Tree{}, errors.New("a checkpoint has three lines: origin, size, root")
 	}
 	size, err := parseNumber(lines[1])
+	if err == nil && size > maxSize {
+		err = errors.New("x/mod cannot compute with a tree of this size")
+	}
 	if err != nil {
 		return tlog.Tree{}, err
 	}

@@ -414,7 +414,10 @@ func (l *log) checkWitnesses(opts *options) {
 	for _, text := range opts.witnesses {
 		line, err := keyLine(text, opts.folder)
 		if err == nil {
-			trusted[line], err = newWitness(line)
+			var known *witness
+			if known, err = newWitness(line); err == nil {
+				trusted[string(known.key)] = known // one witness counts once, whatever its names
+			}
 		}
 		if err != nil {
 			l.v.cannotJudge("witness key: %v", err)

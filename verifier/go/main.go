@@ -158,7 +158,7 @@ func readUpTo(path string, limit int64) ([]byte, error) {
 	return data, err
 }
 
-// readKey gives the key line, or the one in @FILE if that lies outside of the folder it should judge.
+// keyLine gives the key line, or the one in @FILE if that lies outside of the folder it should judge.
 func keyLine(text, folder string) (string, error) {
 	if !strings.HasPrefix(text, "@") {
 		return text, nil
