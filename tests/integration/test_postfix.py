@@ -194,7 +194,7 @@ sender = "{postfix.of["SENDER"]}"
     assert "CONTACT_INVALID" in send("two")
     # Taken in once more, nothing happens: the mail is marked as seen, and its event is known.
     assert main(["inbound", str(postfix.bounces), "--channel", "smtp"]) == 0
-    assert "0 mails read" in capsys.readouterr().out
+    assert "mails read: 0" in capsys.readouterr().out
     with carelink.open(home, clock=clock) as link:
         log_key = link.key.text
     assert main(["audit", "verify", "--key", log_key]) == 0

@@ -348,6 +348,16 @@ def test_login_by_plain_or_login_and_never_without_an_offer(bench: Callable[...,
     assert none.peer.begun == 0
 
 
+def test_a_refused_login_is_not_tried_again_for_those_claimed_together(bench: Callable[..., Bench]) -> None:
+    it = bench({"auth": ["535 5.7.8 wrong"]}, **_LOGIN)
+    claimed = [it.prepared() for _ in range(12)]
+    assert {it.channel.send(prepared).code for prepared in claimed} == {"auth_535_5.7.8"}
+    assert it.peer.connections == 1
+    it.clock.advance(5 * SECOND)
+    assert it.send().outcome is Outcome.ACCEPTED
+    assert it.peer.connections == 2
+
+
 def test_the_password_and_the_patient_are_in_no_log_repr_or_result(
     bench: Callable[..., Bench], caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:

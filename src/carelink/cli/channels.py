@@ -6,6 +6,7 @@ import argparse
 
 from carelink.cli.common import console, open_link, table
 from carelink.cli.exit_codes import Exit
+from carelink.errors import NotFoundError
 
 __all__ = ["add"]
 
@@ -32,7 +33,11 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _resume(args: argparse.Namespace) -> int:
-    with open_link(args) as link, link.wiring.store.transaction() as tx:
-        tx.put_channel_stop(args.channel, stopped=False)
-    console.print(f"{args.channel} goes on", markup=False)
+    with open_link(args) as link:
+        if args.channel not in link.channels:
+            raise NotFoundError(f"no channel `{args.channel[:40]}` is registered", hint="see `carelink channels list`")
+        with link.wiring.store.transaction() as tx:
+            stopped = args.channel in tx.stopped_channels()
+            tx.put_channel_stop(args.channel, stopped=False)
+    console.print(f"{args.channel} goes on" if stopped else f"{args.channel} was not stopped", markup=False)
     return Exit.OK

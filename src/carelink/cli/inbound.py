@@ -117,7 +117,7 @@ def _folder(link: CareLink, channel: str | None, folder: Path) -> tuple[int, int
             continue
         read += 1
         _mark_seen(path)
-    console.print(f"{read} mails read, {bad} could not be", markup=False)
+    console.print(f"mails read: {read}, unreadable: {bad}", markup=False)
     return read, bad
 
 

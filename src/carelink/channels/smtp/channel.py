@@ -62,6 +62,8 @@ class SmtpChannel:
         self._clock = clock
         self._tls: ssl.SSLContext | None = None
         self._link: Link | None = None
+        self._barred = SendResult(outcome=Outcome.ACCOUNT)
+        self._barred_until = Instant(0)
         self._lock = threading.Lock()
         if self._options.ca_file is not None:
             self._context()
@@ -175,18 +177,29 @@ class SmtpChannel:
         recipient = mailbox_of(prepared.address.reveal("hand-over"))
         if recipient is None:
             return SendResult(outcome=Outcome.REFUSED, code="address")
-        if self._clock.now() >= prepared.expires:
+        now = self._clock.now()
+        if now >= prepared.expires:
             return _lease_over()
+        if now < self._barred_until:
+            return self._barred
         trouble: LinkError | None = None
         try:
             link = self._ready(prepared.expires)
             if recipient.international and not link.has_extn("smtputf8"):
                 return SendResult(outcome=Outcome.REFUSED, code="smtputf8_not_offered")
-            return self._transaction(link, prepared, recipient)
+            return self._bar(self._transaction(link, prepared, recipient), prepared.expires)
         except LinkError as error:
             trouble = error
         self._drop()
-        return _of(trouble)
+        return self._bar(_of(trouble), prepared.expires)
+
+    def _bar(self, result: SendResult, until: Instant) -> SendResult:
+        """After trouble with the account, the messages that were claimed together are not tried one by one: a dozen
+        wrong logins would lock the account. The core stops the channel as soon as it learns of the first.
+        """
+        if result.outcome is Outcome.ACCOUNT:
+            self._barred, self._barred_until = result, until
+        return result
 
     def _transaction(self, link: Link, prepared: Prepared, recipient: Mailbox) -> SendResult:
         wire = prepared.wire.reveal("hand-over")
