@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +22,7 @@ from carelink.stores.logfolder import LogFolder
 
 __all__ = ["add_convert"]
 
-Entries = Iterator[tuple[int, bytes]]
+Entries = Iterable[tuple[int, bytes]]
 FORMS: Final[dict[str, Callable[[SignedCheckpoint, Entries], Iterator[str]]]] = {
     "jsonl": json_lines,
     "csv": lambda _head, entries: sheet(entries),

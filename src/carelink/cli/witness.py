@@ -135,12 +135,12 @@ def _cosign(args: argparse.Namespace) -> int:
     with folder_lock(args.folder / "heads"):
         place = witness.remembered(log.key.name)
         old = _read(place, MAX_NOTE) if place.exists() else None
-        problem = ""
+        head, problem = None, ""
         try:
             head = accept(request, old, log)
         except TamperedError as error:
             problem = error.message
-        if problem:
+        if head is None:
             _keep_evidence(args.evidence, [old or b"", request])
             raise TamperedError(problem, hint="both notes are evidence: keep them (--evidence FILE)")
         replace_file(place, head.to_bytes())  # remembered first, answered after
