@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, Final
 
 import attrs
@@ -62,6 +63,31 @@ RETENTION: Final = 400 * DAY
 """How long a spent touch is kept: longer than the longest cap window, a year."""
 
 _EPOCH: Final = Instant(0)
+
+
+_Few = tuple[str, ...] | set[str]
+"""Pseudonyms, nearly always one or two: a set weighs four times a short tuple."""
+
+_SEVERAL: Final = 8
+
+
+def _add(table: dict[str, _Few], key: str, item: str) -> None:
+    held = table.get(key, ())
+    if isinstance(held, set):
+        held.add(item)
+    elif item not in held:
+        table[key] = (*held, item) if len(held) < _SEVERAL else {*held, item}
+
+
+def _remove(table: dict[str, _Few], key: str, item: str) -> None:
+    held = table.get(key, ())
+    left: _Few = tuple(each for each in held if each != item) if isinstance(held, tuple) else held
+    if isinstance(left, set):
+        left.discard(item)
+    if left:
+        table[key] = left
+    else:
+        table.pop(key, None)
 
 
 @attrs.define(kw_only=True)
@@ -149,13 +175,13 @@ class LogState:
     mode: Mode = Mode.SANDBOX
     content: dict[tuple[str, int], Content] = attrs.field(factory=dict)
     persons: dict[str, Person] = attrs.field(factory=dict)
-    users: dict[str, set[str]] = attrs.field(factory=dict)
+    users: dict[str, _Few] = attrs.field(factory=dict)
     merged: dict[str, set[str]] = attrs.field(factory=dict)
     grants: dict[str, dict[str, GrantFact]] = attrs.field(factory=dict)
     stops: dict[str, Stop] = attrs.field(factory=dict)
     stops_of: dict[str, set[str]] = attrs.field(factory=dict)
     reservations: dict[str, Reservation] = attrs.field(factory=dict)
-    touched: dict[str, set[str]] = attrs.field(factory=dict)
+    touched: dict[str, _Few] = attrs.field(factory=dict)
     open_requests: dict[str, str] = attrs.field(factory=dict)
     spent_requests: set[bytes] = attrs.field(factory=set)
     owed: dict[str, frozenset[str]] = attrs.field(factory=dict)
@@ -207,15 +233,12 @@ class LogState:
     def _index(self, row: Reservation) -> None:
         self.reservations[row.id] = row
         for ref in {row.subject, row.recipient, row.address} - {None}:
-            self.touched.setdefault(str(ref), set()).add(row.id)
+            _add(self.touched, str(ref), row.id)
 
     def _unindex(self, row: Reservation) -> None:
         self.reservations.pop(row.id, None)
         for ref in {row.subject, row.recipient, row.address} - {None}:
-            keys = self.touched.get(str(ref), set())
-            keys.discard(row.id)
-            if not keys:
-                self.touched.pop(str(ref), None)
+            _remove(self.touched, str(ref), row.id)
 
     def _settle(self, reservation: str, state: ReservationState) -> None:
         row = self.reservations.get(reservation)
@@ -223,12 +246,14 @@ class LogState:
             return
         if self.open_requests.get(row.request) == reservation:
             del self.open_requests[row.request]
-        row.state, row.ask = state, None
         if state is ReservationState.SPENT:
             self.spent_requests.add(bytes.fromhex(row.request))
-            self._spent.append((row.at, reservation))
+            self._spent.append((row.at, row.id))
+            # What a spent touch no longer needs: there are as many of them as messages in a year.
+            row.request, row.expires, row.lease = "", _EPOCH, None
         else:
             self._unindex(row)
+        row.state, row.ask = state, None
 
     def _forget(self, before: Instant) -> None:
         while self._spent and self._spent[0][0] < before:
@@ -286,13 +311,10 @@ def _subject(state: LogState, body: SubjectBody) -> None:
     if (contact := body.contact) is not None:
         if contact.ended:
             person.contacts.pop(contact.address, None)
-            users = state.users.get(contact.address, set())
-            users.discard(body.subject)
-            if not users:
-                state.users.pop(contact.address, None)
+            _remove(state.users, contact.address, body.subject)
         else:
             person.contacts[contact.address] = contact
-            state.users.setdefault(contact.address, set()).add(body.subject)
+            _add(state.users, contact.address, body.subject)
 
 
 def _merged(state: LogState, body: MergedBody) -> None:
@@ -300,10 +322,16 @@ def _merged(state: LogState, body: MergedBody) -> None:
     state.persons.setdefault(body.merged, Person()).standing = Standing.MERGED
 
 
+@lru_cache(maxsize=4096)
+def _scope(purposes: tuple[str, ...], channels: tuple[str, ...]) -> Scope:
+    """Scopes are few: kept once each, not once for every grant."""
+    return Scope(purposes, channels)
+
+
 def _granted(state: LogState, body: ConsentGrantedBody) -> None:
     state.grants.setdefault(body.subject, {})[body.grant] = GrantFact(
         ref=body.grant,
-        scope=Scope(body.purposes, body.channels),
+        scope=_scope(body.purposes, body.channels),
         state=GrantState.GIVEN,
         by=body.by,
         since=body.since,

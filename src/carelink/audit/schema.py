@@ -6,6 +6,7 @@ A form is read and written through the same check: what may not be read cannot b
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import lru_cache
@@ -117,7 +118,13 @@ def _string(value: object, field: str) -> str:
     return value
 
 
-REF: Final = _matching(_REF, "an identifier", numbers=True)
+def _ref(value: object, field: str) -> str:
+    if not isinstance(value, str) or _REF.fullmatch(value) is None:
+        raise bad(field, "is not an identifier")
+    return sys.intern(value)  # a fold over a log meets the same few again and again, and keeps them
+
+
+REF: Final = _same(_ref)
 HEX64: Final = _matching(_HEX64, "a digest", numbers=True)
 TEXT: Final = _matching(_TEXT, "a short technical text")
 NAME: Final = _matching(_NAME, "a technical name")
@@ -149,12 +156,13 @@ def choice(vocabulary: type[Enum]) -> Metadata:
 
 def words(*known: str) -> Metadata:
     """One of these texts."""
-    closed = frozenset(known)
+    closed = {word: word for word in known}
 
     def check(value: object, field: str) -> str:
-        if not isinstance(value, str) or value not in closed:
+        word = closed.get(value) if isinstance(value, str) else None
+        if word is None:
             raise bad(field, "is not one of its words")
-        return value
+        return word
 
     return _same(check)
 
