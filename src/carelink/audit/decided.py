@@ -84,9 +84,9 @@ def _write_facts(facts: Any, _: str) -> object:
 
 
 _NOTE: Final = nested(_NoteForm)["codec"]
-_REASONS: Final = items(Codec(_read_verdict, _write_verdict).metadata)
-_NOTES: Final = items(Codec(_read_note, _write_note).metadata)
-_FACTS: Final = Codec(facts_from_json, _write_facts).metadata
+_REASONS: Final = items(Codec(_read_verdict, _write_verdict, "verdict").metadata)
+_NOTES: Final = items(Codec(_read_note, _write_note, "note").metadata)
+_FACTS: Final = Codec(facts_from_json, _write_facts, "facts").metadata
 
 
 @attrs.frozen(kw_only=True)

@@ -57,7 +57,7 @@ from carelink.vocabulary import (
     StopSource,
 )
 
-__all__ = ["TOUCH_LETTERS", "facts_from_json"]
+__all__ = ["SHAPES", "TOUCH_LETTERS", "facts_from_json"]
 
 T = TypeVar("T")
 Metadata = Mapping[str, Codec]
@@ -76,13 +76,13 @@ class _Shape:
 
     def __init__(self, required: dict[str, Metadata], optional: dict[str, Metadata] | None = None) -> None:
         fields = {**required, **(optional or {})}
-        self._codecs = {name: metadata["codec"] for name, metadata in fields.items()}
-        self._required, self._allowed = frozenset(required), frozenset(fields)
+        self.codecs = {name: metadata["codec"] for name, metadata in fields.items()}
+        self.required, self._allowed = frozenset(required), frozenset(fields)
 
     def read(self, value: object, field: str) -> dict[str, Any]:
         """The fields, each read."""
-        found = as_object(value, field, self._required, self._allowed)
-        return {name: self._codecs[name].read(item, f"{field}.{name}") for name, item in found.items()}
+        found = as_object(value, field, self.required, self._allowed)
+        return {name: self.codecs[name].read(item, f"{field}.{name}") for name, item in found.items()}
 
 
 def _read_scope(value: object, field: str) -> Scope:
@@ -98,7 +98,7 @@ def _read_scope(value: object, field: str) -> Scope:
 _SCOPE_FIELDS: Final = frozenset({"purposes", "channels"})
 _PURPOSE_NAMES: Final = items(PURPOSES)["codec"]
 _CHANNEL_NAMES: Final = items(CHANNELS)["codec"]
-_SCOPE: Final = Codec(_read_scope, _read_scope).metadata
+_SCOPE: Final = Codec(_read_scope, _read_scope, "scope").metadata
 
 _ASK: Final = _Shape(
     {
@@ -153,6 +153,11 @@ _CONTENT: Final = _Shape(
 )
 _CHANNEL: Final = _Shape({"local": BOOLEAN, "usable": BOOLEAN, "allow_listed": BOOLEAN})
 _VETO: Final = _Shape({"plugin": TEXT, "code": TEXT})
+SHAPES: Final = {
+    "ask": _ASK, "contact": _CONTACT, "guardian": _GUARDIAN, "grants": _GRANT, "stops": _STOP, "content": _CONTENT,
+    "channel": _CHANNEL, "vetoes": _VETO,
+}  # fmt: skip
+"""The objects in facts, for docs/reference/log-entry.md."""
 _TOP: Final = frozenset(
     {
         "at", "ask", "subject", "recipient", "role", "standing", "recipient_standing", "age", "contact", "guardian",

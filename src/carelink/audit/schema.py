@@ -65,10 +65,17 @@ def bad(field: str, what: str) -> FormatError:
 
 @attrs.frozen
 class Codec:
-    """A closed type: `read` from JSON and `write` to JSON, each checks; both take the field's name for errors."""
+    """A closed type: `read` from JSON and `write` to JSON, each checks; both take the field's name for errors.
+
+    Attributes:
+        says: name of the type, for docs/reference/log-entry.md.
+        words: what a value may be, where these are few.
+    """
 
     read: Callable[[object, str], Any]
     write: Callable[[Any, str], object]
+    says: str
+    words: tuple[str, ...] = ()
 
     @property
     def metadata(self) -> Metadata:
@@ -85,11 +92,11 @@ def unlike_number(text: str) -> bool:
     return _LONG.search(text) is None and _LONG_SPLIT.search(text.translate(_SPLITTERS)) is None
 
 
-def _same(check: Callable[[object, str], T]) -> Metadata:
-    return Codec(check, check).metadata
+def _same(check: Callable[[object, str], T], says: str, words: tuple[str, ...] = ()) -> Metadata:
+    return Codec(check, check, says, words).metadata
 
 
-def _matching(pattern: re.Pattern[str], what: str, *, numbers: bool = False) -> Metadata:
+def _matching(pattern: re.Pattern[str], what: str, says: str, *, numbers: bool = False) -> Metadata:
     def check(value: object, field: str) -> str:
         if not isinstance(value, str) or pattern.fullmatch(value) is None:
             raise bad(field, f"is not {what}")
@@ -97,7 +104,7 @@ def _matching(pattern: re.Pattern[str], what: str, *, numbers: bool = False) -> 
             raise bad(field, "looks like a number of a person")
         return value
 
-    return _same(check)
+    return _same(check, says)
 
 
 def _integer(value: object, field: str) -> int:
@@ -124,16 +131,16 @@ def _ref(value: object, field: str) -> str:
     return sys.intern(value)  # a fold over a log meets the same few again and again, and keeps them
 
 
-REF: Final = _same(_ref)
-HEX64: Final = _matching(_HEX64, "a digest", numbers=True)
-TEXT: Final = _matching(_TEXT, "a short technical text")
-NAME: Final = _matching(_NAME, "a technical name")
-CODE: Final = _matching(_CODE, "a code")
-RULE: Final = _matching(_RULE, "a rule id")
-PRINTABLE: Final = _matching(_PRINTABLE, "printable ASCII", numbers=True)
-ANY_TEXT: Final = _same(_string)
-INTEGER: Final = _same(_integer)
-BOOLEAN: Final = _same(_boolean)
+REF: Final = _same(_ref, "reference")
+HEX64: Final = _matching(_HEX64, "a digest", "digest", numbers=True)
+TEXT: Final = _matching(_TEXT, "a short technical text", "text")
+NAME: Final = _matching(_NAME, "a technical name", "name")
+CODE: Final = _matching(_CODE, "a code", "code")
+RULE: Final = _matching(_RULE, "a rule id", "rule")
+PRINTABLE: Final = _matching(_PRINTABLE, "printable ASCII", "printable", numbers=True)
+ANY_TEXT: Final = _same(_string, "any text")
+INTEGER: Final = _same(_integer, "integer")
+BOOLEAN: Final = _same(_boolean, "boolean")
 
 
 def choice(vocabulary: type[Enum]) -> Metadata:
@@ -151,10 +158,10 @@ def choice(vocabulary: type[Enum]) -> Metadata:
             raise bad(field, f"is not a {vocabulary.__name__}")
         return value.value
 
-    return Codec(read, write).metadata
+    return Codec(read, write, vocabulary.__name__, tuple(members)).metadata
 
 
-def words(*known: str) -> Metadata:
+def words(*known: str, says: str = "") -> Metadata:
     """One of these texts."""
     closed = {word: word for word in known}
 
@@ -164,11 +171,13 @@ def words(*known: str) -> Metadata:
             raise bad(field, "is not one of its words")
         return word
 
-    return _same(check)
+    return _same(check, says or " or ".join(f"`{word}`" if word else "nothing" for word in known), known)
 
 
-PURPOSES: Final = words("*", *(family.value for family in Family), *(purpose.value for purpose in Purpose))
-CHANNELS: Final = words("*", *(kind.value for kind in ChannelKind))
+PURPOSES: Final = words(
+    "*", *(family.value for family in Family), *(purpose.value for purpose in Purpose), says="purpose"
+)
+CHANNELS: Final = words("*", *(kind.value for kind in ChannelKind), says="channel kind")
 
 
 def items(metadata: Metadata) -> Metadata:
@@ -185,7 +194,7 @@ def items(metadata: Metadata) -> Metadata:
             raise bad(field, "is not a tuple")
         return [inner.write(item, field) for item in value]
 
-    return Codec(read, write).metadata
+    return Codec(read, write, f"array of {inner.says}", inner.words).metadata
 
 
 def nested(form: type[Form]) -> Metadata:
@@ -196,7 +205,7 @@ def nested(form: type[Form]) -> Metadata:
             raise bad(field, f"is not a {form.__name__}")
         return value.write(field)
 
-    return Codec(form.read, write).metadata
+    return Codec(form.read, write, form.__name__.lstrip("_")).metadata
 
 
 def as_object(value: object, field: str, required: frozenset[str], allowed: frozenset[str]) -> dict[str, Any]:
