@@ -253,6 +253,73 @@ def entry_kinds() -> str:
     return table(["kind", "says", "fields"], rows)
 
 
+def _type(codec: object) -> str:
+    from carelink.audit import decided, schema
+
+    says = getattr(codec, "says")
+    kept = schema.Form.__subclasses__()
+    names = {kind.__name__.lstrip("_") for kind in [*kept, decided._NoteForm]}
+    plain = says.removeprefix("array of ")
+    return says.replace(plain, f"object `{plain}`") if plain in names else says
+
+
+def entry_fields() -> str:
+    """Every field of every kind with its type, and the objects nested in them."""
+    import attrs
+
+    from carelink.audit import bodies
+    from carelink.audit.entry import BODIES
+
+    forms = {**{kind: form for kind, form in BODIES.items()}, **{form.__name__: form for form in (
+        bodies.PluginEntry, bodies.PluginChannel, bodies.ContactChange, bodies.GuardianChange)}}  # fmt: skip
+    rows: list[list[object]] = []
+    for kind, form in forms.items():
+        for number, field in enumerate(attrs.fields(form)):
+            optional = field.default is None or field.default == ()
+            rows.append(["" if number else f"`{kind}`", f"`{field.name}{'?' if optional else ''}`", _type(field.metadata["codec"])])
+    return table(["kind or object", "field", "type"], rows)
+
+
+def entry_facts() -> str:
+    from carelink.audit.facts_read import SHAPES
+
+    rows: list[list[object]] = []
+    for fact, shape in SHAPES.items():
+        for number, (name, codec) in enumerate(shape.codecs.items()):
+            mark = "" if name in shape.required else "?"
+            rows.append(["" if number else f"`{fact}`", f"`{name}{mark}`", codec.says])
+    return table(["fact", "field", "type"], rows)
+
+
+def entry_words() -> str:
+    """The closed lists: a value of such a type is one of these words, and any other is an error."""
+    import attrs
+
+    from carelink.audit.entry import BODIES
+    from carelink.audit.facts_read import SHAPES
+    from carelink.audit.schema import CHANNELS, PURPOSES
+    from carelink.consent.facts import Absent, ClockState, StoreState
+    from carelink.vocabulary import AgeBand, Effect, Mode, RecipientRole, Standing
+
+    found: dict[str, tuple[str, ...]] = {}
+    codecs = [field.metadata["codec"] for form in BODIES.values() for field in attrs.fields(form)]
+    from carelink.audit import bodies
+
+    codecs += [f.metadata["codec"] for form in (bodies.ContactChange, bodies.GuardianChange, bodies.PluginChannel)
+               for f in attrs.fields(form)]  # fmt: skip
+    codecs += [codec for shape in SHAPES.values() for codec in shape.codecs.values()]
+    codecs += [PURPOSES["codec"], CHANNELS["codec"]]
+    for codec in codecs:
+        name = codec.says.removeprefix("array of ")
+        if codec.words and not name.startswith(("`", "nothing")):
+            found[name] = codec.words
+    for kind in (Absent, ClockState, StoreState, AgeBand, Effect, Mode, RecipientRole, Standing):
+        found[kind.__name__] = tuple(member.value for member in kind)
+    found["ReasonCode"] = ("see [reason codes](reason-codes.md)",)
+    rows = [[name, ", ".join(word if " " in word else f"`{word}`" for word in words)] for name, words in sorted(found.items())]
+    return table(["type", "words"], rows)
+
+
 def findings() -> str:
     from carelink.audit import findings as module
 
@@ -269,6 +336,9 @@ def divergences() -> str:
 
 GENERATORS: dict[str, Callable[[], str]] = {
     "entry-kinds": entry_kinds,
+    "entry-fields": entry_fields,
+    "entry-facts": entry_facts,
+    "entry-words": entry_words,
     "divergences": divergences,
     "findings": findings,
     "reason-codes": reason_codes,
