@@ -54,7 +54,7 @@ from carelink.model.moment import Instant
 from carelink.model.touchpoint import SETTLES
 from carelink.ports.rows import EntryRow, GrantRow, ReservationRow, StopRow
 from carelink.ports.store import Transaction
-from carelink.vocabulary import ContentStatus, Effect, Outcome, ReservationState, Standing
+from carelink.vocabulary import ContentStatus, Effect, ReservationState, Standing
 
 __all__ = ["Reconciled", "reconcile"]
 
@@ -79,6 +79,7 @@ class _Applier:
     tx: Transaction
     open: dict[ReservationId, ReservationRow] = attrs.field(factory=dict)
     fresh: set[ReservationId] = attrs.field(factory=set)
+    before: dict[ReservationId, ReservationState] = attrs.field(factory=dict)
     restored: int = 0
     orphaned: int = 0
 
@@ -88,15 +89,18 @@ class _Applier:
             action(self, entry)
 
     def flush(self) -> None:
-        """Write the reservations gathered; one that was never settled may have been handed over: UNKNOWN, spent."""
-        for row in self.open.values():
-            if row.state in (ReservationState.HELD, ReservationState.CLAIMED):
-                flying = row.state is ReservationState.CLAIMED
-                state = ReservationState.SPENT if flying else ReservationState.RELEASED
-                outcome = Outcome.UNKNOWN if flying else None
-                self.open[row.id] = attrs.evolve(row, state=state, outcome=outcome)
+        """Write the reservations gathered. What the log leaves open stays open: recovery releases the permit in time,
+        settles the claim as UNKNOWN, and says so in the log, which replays.
+        """
+        known = [row for row in self.open.values() if row.id not in self.fresh]
+        claimed = [
+            attrs.evolve(row, state=ReservationState.CLAIMED)
+            for row in known
+            if row.state is ReservationState.SPENT and self.before[row.id] is ReservationState.HELD
+        ]
+        self.tx.put_reservations(claimed)  # the backup has the permit, the log has its claim and its end
+        self.tx.put_reservations(known)
         self.tx.add_reservations([row for row in self.open.values() if row.id in self.fresh])
-        self.tx.put_reservations([row for row in self.open.values() if row.id not in self.fresh])
 
     # -- the one path ---------------------------------------------------------------------------------------
 
@@ -145,7 +149,7 @@ class _Applier:
             stored = self.tx.reservations([key]).get(key)
             if stored is None:
                 return None
-            self.open[key] = stored
+            self.open[key], self.before[key] = stored, stored.state
         return self.open[key]
 
     def claim(self, entry: Entry) -> None:
