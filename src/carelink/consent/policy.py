@@ -48,6 +48,9 @@ class Policy:
     digest: str
     rules: tuple[Compiled, ...]
     horizon: Micros
+    _applying: dict[tuple[str, str, str, bool], list[Compiled]] = attrs.field(
+        factory=dict, init=False, eq=False, repr=False
+    )
 
     @classmethod
     def from_bytes(cls, packs: Iterable[bytes]) -> Policy:
@@ -84,8 +87,14 @@ class Policy:
         return cls(chosen, digest, tuple(rules), _horizon(rules))
 
     def applying(self, facts: Facts) -> list[Compiled]:
-        """The rules that speak of this request."""
-        return [compiled for compiled in self.rules if compiled.rule.when.applies(facts)]
+        """The rules that speak of this request. They follow from a few closed words: each choice is made once."""
+        ask = facts.ask
+        key = (ask.purpose, ask.channel_kind, facts.role, ask.automated)
+        found = self._applying.get(key)
+        if found is None:
+            found = [compiled for compiled in self.rules if compiled.rule.when.applies(facts)]
+            self._applying[key] = found
+        return found
 
 
 def _check_floor(baseline: Pack) -> None:

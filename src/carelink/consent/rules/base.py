@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import time
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from carelink.consent.facts import Absent, Fact, Facts, Known
@@ -109,8 +110,9 @@ class Params:
 _ABSENT: Final = {Absent.UNKNOWN: ReasonCode.FACT_UNKNOWN, Absent.STALE: ReasonCode.FACT_STALE}
 
 
+@lru_cache(maxsize=4096)
 def permit(rule: str) -> Verdict:
-    """The rule has nothing against it."""
+    """The rule has nothing against it. Most verdicts are this one, and it cannot change: each rule has one."""
     return Verdict(rule=rule, effect=Effect.PERMIT)
 
 
