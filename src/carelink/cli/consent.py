@@ -18,12 +18,12 @@ from carelink.errors import InvalidInputError
 from carelink.interop.csvcolumns import GRANT_FIELDS, read_map
 from carelink.interop.csvfile import read_grants_csv
 from carelink.interop.fhir import CONSENTS, stream_fhir
-from carelink.interop.intake import refused, unmatched
+from carelink.interop.intake import merged, refused, unmatched
 from carelink.interop.records import GrantRecord, Problem
 from carelink.model.ids import PatientId, is_ref
 from carelink.model.moment import parse_instant, to_datetime
 from carelink.model.scope import Scope
-from carelink.vocabulary import StopSource
+from carelink.vocabulary import GrantState, StopSource
 
 __all__ = ["add", "load_grants", "patient_of"]
 
@@ -99,12 +99,18 @@ def load_grants(link: CareLink, items: Iterable[GrantRecord | Problem], report: 
 def _load(link: CareLink, records: list[GrantRecord], counts: Counter[str]) -> Iterator[Problem]:
     names = {id(record): (record.patient[0], record.patient[1].reveal("match")) for record in records}
     found = link.registration.find_many(list(names.values()))
+    survivors = link.registration.survivors(list(found.values()))
     reports: list[tuple[engine.Report, GrantRecord]] = []
     for record in records:
         patient = found.get(names[id(record)])
         if patient is None:
             yield unmatched(record.source, "patient", lost=True)
             continue
+        if survivors[patient] != patient:
+            if record.state is GrantState.GIVEN and not record.refusal:
+                yield merged(record.source)
+                continue
+            patient = survivors[patient]  # whoever takes something back under an old number takes it back
         scope = Scope(record.purposes, record.channels)
         if record.refusal:
             counts["suppressed"] += _refuse(link, patient, scope)

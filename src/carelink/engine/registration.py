@@ -68,6 +68,11 @@ class Registration:
             known = self._known(reader, list(forms))
         return {pair: patient for form, patient in known.items() for pair in forms[form]}
 
+    def survivors(self, patients: Sequence[PatientId]) -> Mapping[PatientId, PatientId]:
+        """The record each of these goes on in: itself, unless it was merged into another."""
+        with self.parts.store.reader() as reader:
+            return _survivors(reader, patients)
+
     def merge(self, old: PatientId, survivor: PatientId) -> None:
         """Two records are one person: the old one's suppressions bind the survivor, and so does a death; its grants do
         not carry over. Where the survivor was itself merged into another, that one is meant.

@@ -15,7 +15,7 @@ from carelink.interop.records import ContactRecord, Fault, PatientRecord, Proble
 from carelink.vault.canonical import canonical_email, canonical_id, canonical_phone
 from carelink.vocabulary import AddressKind
 
-__all__ = ["Intake", "refused", "take", "unmatched"]
+__all__ = ["Intake", "merged", "refused", "take", "unmatched"]
 
 
 @attrs.define
@@ -133,6 +133,12 @@ def refused(source: Source, error: CarelinkError, *, lost: bool = True) -> Probl
     """The engine's own refusal of a record; its text names no value (P8)."""
     code = Fault.NO_SUCH_PATIENT if isinstance(error, NotFoundError) else Fault.REFUSED
     return _problem(source, code, "", hint="" if code is Fault.NO_SUCH_PATIENT else error.message, lost=lost)
+
+
+def merged(source: Source) -> Problem:
+    """A grant names a record that goes on in another."""
+    hint = "grants do not carry over: record it on the survivor, with its evidence"
+    return _problem(source, Fault.MERGED, "patient", hint=hint, lost=True)
 
 
 def unmatched(source: Source, field: str, *, lost: bool) -> Problem:

@@ -173,6 +173,8 @@ class Fault(StrEnum):
     """no number plan knows this phone number; it is kept, marked invalid, and never dialled"""
     LINE_TOO_LONG = "line_too_long"
     """longer than one mebibyte"""
+    MERGED = "merged"
+    """a grant names a record that was merged into another; grants do not carry over (ADR 0009)"""
     MISSING = "missing"
     """a field that must be there is not"""
     MISSING_ID = "missing_id"

@@ -173,6 +173,18 @@ def test_a_no_that_is_reported_again_adds_nothing_and_outlives_consent(clinic) -
     assert not _may(clinic, 1)
 
 
+def test_a_record_that_was_merged_into_another(clinic) -> None:
+    with carelink.open(clinic.home) as link:
+        link.registration.merge(link.find("MRN-1"), link.find("MRN-2"))
+    result = _csv(clinic, "MRN-1,care,email,form 1,2026-01-05,,,\nMRN-2,care,email,form 2,2026-01-05,,,\n")
+    assert result.err.splitlines()[0] == (
+        "c.csv:2: merged in `patient` (grants do not carry over: record it on the survivor, with its evidence)"
+    )
+    assert (result.code, _may(clinic, 2)) == (1, True)
+    assert _csv(clinic, "MRN-1,care,email,call,2026-01-05,,withdrawn,2026-01-06\n").code == 0
+    assert not _may(clinic, 2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [

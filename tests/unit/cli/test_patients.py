@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -326,7 +327,7 @@ def test_the_progress_bar_counts_bytes_up_to_the_whole(desk, monkeypatch: pytest
         def __init__(self, *_: object) -> None:
             pass
 
-        def __enter__(self) -> Bar:
+        def __enter__(self) -> Self:
             return self
 
         def __exit__(self, *_: object) -> None:
