@@ -95,7 +95,7 @@ class Pack:
     until: Instant
     title_en: str
     title_zh: str
-    rules: tuple[Rule, ...]
+    rules: tuple[Rule, ...] = attrs.field(repr=False)
     digest: str
     data: bytes = attrs.field(repr=False, eq=False)
 

@@ -46,7 +46,7 @@ class Policy:
 
     packs: tuple[Pack, ...]
     digest: str
-    rules: tuple[Compiled, ...]
+    rules: tuple[Compiled, ...] = attrs.field(repr=False)
     horizon: Micros
     _applying: dict[tuple[str, str, str, bool], list[Compiled]] = attrs.field(
         factory=dict, init=False, eq=False, repr=False

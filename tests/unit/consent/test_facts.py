@@ -5,8 +5,21 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from carelink.consent.facts import Absent, Facts, Known, absences
+from carelink.consent.facts import (
+    Absent,
+    Ask,
+    ChannelFact,
+    ContactFact,
+    ContentFact,
+    Facts,
+    GrantFact,
+    Known,
+    Touch,
+    absences,
+)
+from carelink.model.scope import Scope
 from carelink.testing.strategies import good_facts
+from carelink.vocabulary import ChannelKind, ContactStatus, ContentStatus, GrantState, Purpose, RecipientRole
 
 PLAIN = {"at", "ask", "subject", "recipient", "role", "address"}
 NAMES = [field.name for field in attrs.fields(Facts) if field.name not in PLAIN]
@@ -30,3 +43,17 @@ def test_an_absent_fact_is_named(name, absent):
 def test_absences_come_in_the_order_of_the_facts():
     facts = attrs.evolve(good_facts(), **dict.fromkeys(NAMES, Absent.STALE))
     assert [name for name, _ in absences(facts)] == NAMES
+
+
+def test_what_is_left_out_is_the_careful_value():
+    ask = Ask(purpose=Purpose.CARE_CHRONIC, channel="x", channel_kind=ChannelKind.SMS, template="t", template_version=1)
+    assert (ask.automated, ask.reply, ask.wait) == (False, False, False)
+    assert (ask.disclosure, ask.not_before, ask.useless_after) == (None, None, None)
+    assert ChannelFact(local=False, usable=True).allow_listed is False
+    contact = ContactFact(status=ContactStatus.VALID)
+    assert (contact.persons, contact.verified_at) == (1, None)
+    grant = GrantFact(ref="a", scope=Scope(()), state=GrantState.GIVEN, by=RecipientRole.SELF, since=0)
+    assert (grant.separate, grant.until, grant.ended_at, grant.notice) == (False, None, None, "")
+    content = ContentFact(status=ContentStatus.APPROVED, purposes=(), channels=(), digest="", since=0)
+    assert (content.approvals, content.until) == (0, None)
+    assert Touch(0, Purpose.CARE_CHRONIC, ChannelKind.SMS, "s").reply is False
