@@ -10,7 +10,8 @@ from carelink.cli.audit_key import KEY_HELP, trusted_key
 from carelink.cli.audit_policy import add_policy_options, answer_of, gate
 from carelink.cli.common import console, is_chinese, open_link, table
 from carelink.cli.exit_codes import Exit
-from carelink.errors import InvalidInputError
+from carelink.consent.pack import parse_pack
+from carelink.errors import InvalidInputError, PolicyError
 from carelink.packs.loader import bundled, bundled_bytes
 
 __all__ = ["add"]
@@ -65,8 +66,25 @@ def _show(args: argparse.Namespace) -> int:
     return Exit.OK
 
 
+def _read(name: str) -> bytes:
+    """The text of a pack, bundled or in a file.
+
+    Raises:
+        PolicyError: it is no pack; the message begins with the name that was given.
+    """
+    data = bundled_bytes(name) if name in bundled() else Path(name).read_bytes()
+    found: PolicyError | None = None
+    try:
+        parse_pack(data)
+    except PolicyError as error:
+        found = error
+    if found is not None:
+        raise PolicyError(f"`{name}`: {found.message}", hint=found.hint)
+    return data
+
+
 def _adopt(args: argparse.Namespace) -> int:
-    data = [bundled_bytes(name) if name in bundled() else Path(name).read_bytes() for name in args.packs]
+    data = [_read(name) for name in args.packs]
     with open_link(args) as link:
         policy = link.adopt(data, actor=args.actor, approvers=args.approver)
     console.print(f"in force: {policy.digest[:16]}  {', '.join(pack.id for pack in policy.packs)}", markup=False)
