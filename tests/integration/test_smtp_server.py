@@ -28,6 +28,7 @@ from carelink.ports.channel import OutboundMessage, Prepared
 from carelink.testing.fakes import FakeClock
 from carelink.testing.permits import permit_for_tests
 from carelink.testing.real_smtp import RealSmtp
+from carelink.testing.smtp_peer import Do, SmtpPeer
 from carelink.vault.personal import Personal
 from carelink.vocabulary import Outcome, Purpose
 
@@ -127,7 +128,7 @@ def secure(authority: Authority, hospital: Hospital) -> Iterator[RealSmtp]:
         yield server
 
 
-def _settings(server: RealSmtp, authority: Authority, **changes: Any) -> dict[str, Any]:
+def _settings(server: Any, authority: Authority, **changes: Any) -> dict[str, Any]:
     table = {
         "host": "localhost",
         "port": server.port,
@@ -276,13 +277,21 @@ def test_no_password_and_no_name_go_where_tls_is_not_offered(
     assert seen == ["example.org", "example.org"]
 
 
+def test_what_was_said_before_tls_is_not_taken_for_what_is_said_under_it(authority: Authority, opened: Any) -> None:
+    with SmtpPeer({"starttls": "220 go ahead\r\n250-injected\r\n250 AUTH PLAIN"}, tls=authority.server) as peer:
+        channel = opened(_settings(peer, authority))
+        result = channel.send(_prepared(channel))
+        assert (result.outcome, result.code) == (Outcome.NOT_SENT, "starttls_injected")
+        assert peer.begun == 0
+
+
 # -- the whole path --------------------------------------------------------------------------------------------------
 
 
 class Home:
     """A home whose mail goes to the server, worked by commands."""
 
-    def __init__(self, folder: Path, server: RealSmtp, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, folder: Path, server: Any, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         self.clock = FakeClock(_MORNING)
         monkeypatch.setattr("carelink.home.SystemClock", lambda: self.clock)
@@ -406,3 +415,22 @@ def test_a_login_that_fails_stops_the_channel_until_it_is_resumed(
     assert main(["channels", "resume", "smtp"]) == 0
     home.send("two")
     assert len(hospital.kept) == 1
+
+
+def test_a_line_that_breaks_after_the_dot_is_unknown_and_nobody_is_written_to_again(
+    tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with SmtpPeer(tls=authority.server) as peer:
+        home = Home(tmp_path / "home", peer, authority, monkeypatch)
+        for number in range(3):
+            home.patient(number, f"canary{number}@example.invalid")
+        allowed = [word for number in range(3) for word in ("--allow", f"canary{number}@example.invalid")]
+        assert main(["mode", "team", "--actor", "Dr Chen", *allowed]) == 0
+        peer.script = {"dot": ["250 2.0.0 taken", Do.CLOSE]}
+        for _ in range(3):
+            assert home.send("one") == 0
+            home.clock.advance(6 * SECOND)
+        assert "unknown" in capsys.readouterr().out
+        # Three people, three messages: the one whose answer was lost is neither repeated nor held back from the others.
+        assert len(peer.received) == 3
+        assert len({message.rcpt for message in peer.received}) == 3

@@ -22,6 +22,9 @@ from carelink.vocabulary import Outcome, Purpose
 
 pytestmark = pytest.mark.integration
 
+_LONG = ("x" * 76 + "\n") * 100_000
+"""Longer than the buffers on the way, so that a break within the text is seen before its end."""
+
 _LOGIN: dict[str, Any] = {"username": "clinic", "password": Personal("pass-77-canary")}
 
 
@@ -31,7 +34,7 @@ class Bench:
     def __init__(self, peer: SmtpPeer, **settings: Any) -> None:
         self.peer = peer
         self.clock = FakeClock(Instant(1_800_000_000_000_000))
-        table = {"host": "127.0.0.1", "port": peer.port, "tls": "none", "sender": "clinic@example.org", "timeout": 1}
+        table = {"host": "127.0.0.1", "port": peer.port, "tls": "none", "sender": "clinic@example.org", "timeout": 20}
         self.channel = SmtpChannel({**table, **settings}, clock=self.clock)
         self._count = 0
 
@@ -126,8 +129,7 @@ _BREAKS = [
 @pytest.mark.parametrize(("stage", "do", "outcome"), _BREAKS)
 def test_the_line_breaks_at_each_stage(bench: Callable[..., Bench], stage: str, do: Do, outcome: Outcome) -> None:
     it = bench({stage: do}, **_LOGIN)
-    # Longer than the buffers on the way, so that a break within the text is seen before its end.
-    result = it.send(body="All work and no play.\n" * (400_000 if stage == "body" else 1))
+    result = it.send(body=_LONG if stage == "body" else "Your recheck is due.")
     assert result.outcome is outcome
     assert it.peer.connections == 1
     assert it.peer.begun == (1 if stage in ("body", "dot") else 0)
@@ -139,13 +141,13 @@ def test_the_line_breaks_at_each_stage(bench: Callable[..., Bench], stage: str, 
 )
 def test_silence_ends_with_the_lease(bench: Callable[..., Bench], stage: str, outcome: Outcome) -> None:
     it = bench({stage: Do.SILENT}, timeout=600)
-    result = it.send(lease=SECOND // 10)
+    result = it.send(lease=SECOND // 2)
     assert (result.outcome, result.code) == (outcome, f"{stage}_lost")
     assert it.peer.received == []
 
 
 def test_silence_after_the_dot_is_unknown_and_nothing_is_repeated(bench: Callable[..., Bench]) -> None:
-    it = bench({"dot": [Do.SILENT]})
+    it = bench({"dot": [Do.SILENT]}, timeout=1)
     assert it.send().outcome is Outcome.UNKNOWN
     assert (it.peer.begun, len(it.peer.received), it.peer.connections) == (1, 1, 1)
     # The next message goes over a connection of its own: no late answer can be taken for its own.
@@ -158,7 +160,7 @@ def test_an_early_refusal_within_the_text_is_an_answer_and_the_dot_is_not_sent(b
     waited = threading.Event()
     it.peer.on["body"] = waited.set
     # The peer answers as soon as text arrives; only a text longer than the buffers is still under way then.
-    result = it.send(body="All work and no play.\n" * 400_000)
+    result = it.send(body=_LONG)
     assert waited.is_set()
     assert result.outcome in (Outcome.THROTTLED, Outcome.NOT_SENT)
     assert it.peer.received == []
@@ -199,6 +201,14 @@ def test_no_byte_of_the_message_leaves_after_the_lease(bench: Callable[..., Benc
     }
     said = [line.split(" ")[0].split(":")[0] for line in it.peer.commands]
     assert not set(said) & set(later.get(stage, []))
+
+
+def test_a_wall_clock_that_reaches_the_end_of_the_lease_ends_the_attempt(bench: Callable[..., Bench]) -> None:
+    it = bench()
+    it.peer.on["data"] = lambda: it.clock.step(5 * SECOND)
+    result = it.send()
+    assert (result.outcome, result.code) == (Outcome.NOT_SENT, "lease_over")
+    assert it.peer.received == []
 
 
 def test_one_microsecond_before_the_end_of_the_lease_it_leaves(bench: Callable[..., Bench]) -> None:
@@ -260,6 +270,44 @@ def test_an_answer_nobody_asked_for_is_never_taken_for_the_answer_to_the_next_me
     assert it.peer.connections == 2
 
 
+def test_a_late_second_answer_is_not_taken_for_the_answer_to_the_next_message(bench: Callable[..., Bench]) -> None:
+    it = bench({"dot": ["250 2.0.0 taken", "550 5.7.1 no"]})
+    assert it.send().outcome is Outcome.ACCEPTED
+    it.peer.interject("250 2.0.0 taken again")
+    assert it.send().outcome is Outcome.REFUSED
+    assert it.peer.connections == 2
+
+
+def test_an_answer_that_comes_before_its_question_ends_the_attempt(bench: Callable[..., Bench]) -> None:
+    it = bench({"mail": "250 2.1.0 fine\r\n250 2.1.5 and so is whoever comes next", "rcpt": "550 5.1.1 nobody"})
+    assert it.send().outcome is Outcome.NOT_SENT
+    assert it.peer.begun == 0
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        {"mail": ["421 4.7.0 too many"]},
+        {"rcpt": ["421 4.3.2 closing"]},
+        {"dot": ["421 4.3.2 closing"]},
+        {"rcpt": ["354 what"]},
+    ],
+)
+def test_after_a_goodbye_or_nonsense_the_next_message_has_a_connection_of_its_own(
+    bench: Callable[..., Bench], script: dict[str, Any]
+) -> None:
+    it = bench(script)
+    assert it.send().outcome in (Outcome.THROTTLED, Outcome.NOT_SENT)
+    assert it.send().outcome is Outcome.ACCEPTED
+    assert it.peer.connections == 2
+
+
+def test_a_slow_answer_after_the_dot_is_waited_for_beyond_the_lease(bench: Callable[..., Bench]) -> None:
+    it = bench(timeout=30)
+    it.peer.on["dot"] = lambda: threading.Event().wait(1.3)
+    assert it.send(lease=SECOND).outcome is Outcome.ACCEPTED
+
+
 def test_an_early_second_answer_within_a_dialogue_ends_it(bench: Callable[..., Bench]) -> None:
     it = bench({"data": "354 go on\r\n250 2.0.0 taken before it was given"})
     result = it.send()
@@ -283,6 +331,7 @@ def test_an_interrupt_in_the_middle_leaves_no_connection_to_confuse(bench: Calla
     with pytest.raises(KeyboardInterrupt):
         it.send()
     assert it.peer.received == []
+    assert it.channel._link is None
     it.clock.now = original  # type: ignore[method-assign]
     assert it.send().outcome is Outcome.ACCEPTED
     assert it.peer.connections == 2

@@ -109,6 +109,11 @@ class SmtpPeer:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 
+    def interject(self, text: str) -> None:
+        """Say something that nobody asked for, on every connection without TLS."""
+        for sock in list(self._open):
+            sock.sendall(text.encode() + b"\r\n")
+
     def _accept(self) -> None:
         workers: list[threading.Thread] = []
         while not self._closed:
@@ -116,6 +121,7 @@ class SmtpPeer:
                 sock, _ = self._listener.accept()
             except OSError:
                 break
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
             self._open.append(sock)
             workers.append(threading.Thread(target=self._serve, args=(sock,), daemon=True))

@@ -200,6 +200,8 @@ class Link(smtplib.SMTP):
             except OSError:
                 sock.close()
                 continue
+            # The dot follows the text in a write of its own; it must not wait for the text's acknowledgement.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.sock = sock
             return
         raise self._lost("" if found else "host_not_found")
