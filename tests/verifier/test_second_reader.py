@@ -134,6 +134,7 @@ def test_both_agree_on_random_tampering(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_both_agree_on_every_changed_byte(copy):
     changed = 0
     for file in sorted(path for path in copy.rglob("*") if path.is_file()):
@@ -144,7 +145,7 @@ def test_both_agree_on_every_changed_byte(copy):
             assert first == second == 3, f"{file.name} byte {at}\n{out}"
             changed += 1
         file.write_bytes(good)
-    assert changed > 10_000
+    assert changed > 4_000
 
 
 def _surplus(folder):
