@@ -16,4 +16,5 @@ VALUES = st.none() | st.text(st.characters(codec="utf-8")) | st.binary() | st.in
 def test_sealed_values_open_as_themselves(raw, value, pad):
     key, place = DataKey(SecretKey(raw), "t", "0" * 32), FieldContext("t", "a", "b", "c")
     opened = open_field(key, place, seal(key, place, value, pad))
-    assert opened == value and type(opened) is type(value)
+    assert opened == value
+    assert type(opened) is type(value)

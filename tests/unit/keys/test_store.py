@@ -66,7 +66,8 @@ def test_shredding_leaves_no_wrapped_bytes(opened):
     db.close()
     assert any(wrapped in each.read_bytes() for each in path.glob("keys.db*"))
     first = store.shred(A, 5, "request")
-    assert first.clean and first.keys == 1
+    assert first.clean
+    assert first.keys == 1
     assert not any(wrapped in each.read_bytes() for each in path.glob("keys.db*"))
     assert store.shred(A, 9, "again").at == 5
     assert store.get([A, B])[A] == Erased(5, "request")
@@ -106,7 +107,8 @@ def test_no_channel_leaks(hidden):
     swept = [repr(getattr(hidden, name, None)) for name in [*dir(hidden), "_value"]]
     shown = [repr(hidden), str(hidden), f"{hidden}", f"{hidden:>9}", repr([hidden]), *swept]
     assert not any("wang" in text for text in shown)
-    assert copy.copy(hidden) is hidden and copy.deepcopy(hidden) is hidden
+    assert copy.copy(hidden) is hidden
+    assert copy.deepcopy(hidden) is hidden
     for leak in (pickle.dumps, json.dumps, vars, len, iter, hash):
         with pytest.raises(TypeError):
             leak(hidden)

@@ -57,7 +57,8 @@ def test_an_independent_reader_finds_kind_and_value():
 def test_what_is_sealed_opens_with_its_type(value):
     for pad in Padding:
         opened = open_field(KEY, PLACE, seal(KEY, PLACE, value, pad))
-        assert opened == value and type(opened) is type(value)
+        assert opened == value
+        assert type(opened) is type(value)
 
 
 def test_short_names_and_numbers_have_one_length():
@@ -76,7 +77,8 @@ def test_every_changed_bit_every_cut_and_every_extension_is_refused_with_one_tex
         texts.add((type(refused(KEY, PLACE, sealed[:cut])), str(refused(KEY, PLACE, sealed[:cut]))))
     for octet in range(256):
         texts.add((type(refused(KEY, PLACE, sealed + bytes([octet]))), str(refused(KEY, PLACE, sealed + b"\0"))))
-    assert len(texts) == 1 and next(iter(texts))[0] is DecryptError
+    assert len(texts) == 1
+    assert next(iter(texts))[0] is DecryptError
 
 
 def test_an_unknown_version_or_suite_cannot_be_judged():
