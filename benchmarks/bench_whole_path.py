@@ -69,6 +69,10 @@ class Quiet:
 
     notary: Notary
 
+    @property
+    def restored(self):
+        return self.notary.restored
+
     def state(self, reader):
         return self.notary.state(reader)
 

@@ -15,6 +15,7 @@ __all__ = [
     "ChannelError",
     "ConfigurationError",
     "ConflictError",
+    "DamagedRowError",
     "DecryptError",
     "DivergedError",
     "ErasedError",
@@ -126,6 +127,13 @@ class StoreError(CarelinkError):
     """The store cannot be read or written."""
 
     code = "store.failed"
+
+
+class DamagedRowError(StoreError):
+    """A row in the store holds what no version of carelink writes there."""
+
+    code = "store.damaged_row"
+    default_hint = "restore a backup, then run `carelink store reconcile`"
 
 
 class StoreOutdatedError(StoreError):

@@ -136,7 +136,7 @@ def test_a_real_log_replays_from_its_folder_and_nothing_else(clinic):
     told = alone(clinic.export)
     assert told["divergences"] == []
     assert told["exit"] == 0
-    assert (told["decisions"], told["claims"]) == (54, 4)
+    assert (told["decisions"], told["claims"]) == (54, 7)
     assert told["outside"] == []
     assert told["imported"] == []
 

@@ -39,7 +39,6 @@ class Kind(StrEnum):
     EXPORT = "export"
     RECONCILED = "reconciled"
     WITNESS = "witness"
-    SEALED = "sealed"
 
 
 @unique

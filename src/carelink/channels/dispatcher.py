@@ -87,7 +87,7 @@ class Dispatcher:
             return Attempt(
                 result=SendResult(outcome=Outcome.REFUSED, code="prepare_failed"), wire=None, attempted_at=now
             )
-        if self.clock.now() >= permit.lease_until:
+        if self.clock.now() >= permit.lease_until or permit.over(self.clock.monotonic()):
             result = SendResult(outcome=Outcome.NOT_SENT, code="lease_over")
             return Attempt(result=result, wire=prepared.wire, attempted_at=now)
         answer: Any = None

@@ -92,7 +92,6 @@ def load_grants(link: CareLink, items: Iterable[GrantRecord | Problem], report: 
         for problem in _load(link, records, counts):
             report(problem)
             counts["left out"] += problem.lost
-        link.safe.forget()
     return counts
 
 

@@ -119,7 +119,6 @@ class _Import:
     def register(self, batch: list[tuple[Person, PatientInput]]) -> None:
         """One batch, in one commit."""
         results = self._answers([given for _, given in batch])
-        self.link.safe.forget()  # the keys of a million patients are not kept in memory
         for (record, _), result in zip(batch, results, strict=True):
             source = record.source
             if source is None:

@@ -23,7 +23,7 @@ __all__ = ["Adoption", "PluginManifest"]
 
 @attrs.frozen(kw_only=True)
 class PluginManifest:
-    """What the registry loaded: (plugin name, version, digest, channels as (name, kind, local)), and a digest of all."""
+    """What the registry loaded: (plugin, version, digest, channels as (name, kind, local)), and a digest of all."""
 
     digest: str
     plugins: tuple[tuple[str, str, str, tuple[tuple[str, str, bool], ...]], ...]
@@ -105,7 +105,7 @@ class Adoption:
         self.parts.publisher.tick()
 
     def exported(self, *, by: str, readme: str) -> None:
-        """Record that everything integrated so far leaves in an export, and the digest of the README that goes with it."""
+        """Record that everything integrated so far leaves in an export, with a README of this digest."""
         now, _ = self.parts.guard.read()
         with self.parts.store.transaction() as tx:
             journal = Journal(self.parts)

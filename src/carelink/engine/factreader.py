@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import attrs
 
@@ -23,16 +24,28 @@ from carelink.consent.facts import (
     StoreState,
     Touch,
     TouchHistory,
+    ZoneFacts,
 )
 from carelink.engine.membership import Target
 from carelink.engine.parts import MAX_SKEW, Parts
+from carelink.engine.soundness import salvage, salvage_rows, sound
 from carelink.engine.zones import zone_facts
-from carelink.model.ids import PatientId, PersonRef, ReservationId
+from carelink.errors import InvalidInputError
+from carelink.model.ids import PatientId, PersonRef, ReservationId, is_ref
 from carelink.model.moment import Instant, Micros
 from carelink.model.scope import Scope
-from carelink.ports.rows import ContactRow, Gate, GrantRow, StopRow, TemplateRow, TenantRow, TouchRow
+from carelink.ports.rows import (
+    ContactRow,
+    Gate,
+    GrantRow,
+    ReservationRow,
+    StopRow,
+    TemplateRow,
+    TenantRow,
+    TouchRow,
+)
 from carelink.ports.store import Reader
-from carelink.vocabulary import Standing
+from carelink.vocabulary import Mode, Standing
 
 __all__ = ["ChunkFacts", "read_chunk"]
 
@@ -42,20 +55,26 @@ class ChunkFacts:
     """Everything read for a chunk, from which the facts of each target are put together.
 
     Reservations made while the chunk is decided are added with `count`, so that a later request of the same
-    person or address in the same chunk sees them.
+    person or address in the same chunk sees them. The `lost` sets hold keys whose rows are damaged: what hangs on
+    them is UNKNOWN.
     """
 
     parts: Parts
     tenant: TenantRow
     now: Instant
     steady: bool
+    mono: Micros
     horizon: Micros
     lasts: Mapping[Gate, Instant]
     grants: Mapping[PatientId, tuple[GrantRow, ...]]
+    lost_grants: frozenset[object]
     stops: dict[object, list[StopRow]]
+    lost_stops: frozenset[object]
     touches: dict[object, list[TouchRow]]
+    lost_touches: frozenset[object]
     templates: Mapping[tuple[str, int], TemplateRow]
     shared: Mapping[bytes, tuple[ContactRow, ...]]
+    lost_shared: frozenset[object]
     standing: Mapping[PersonRef, Standing]
     allow_listed: frozenset[bytes]
     stopped_channels: frozenset[str]
@@ -69,20 +88,22 @@ class ChunkFacts:
             self.touches[key].append(touch)
         self.touches[touch.token].append(touch)
 
-    def uncount(self, reservation: ReservationId) -> None:
-        """Let a reservation that was released, or moved to another instant, no longer count as it was read."""
-        for rows in self.touches.values():
-            rows[:] = [row for row in rows if row.reservation != reservation]
+    def uncount(self, row: ReservationRow) -> None:
+        """Let a reservation that was released, or moves to another instant, no longer count as it was read."""
+        for key in {row.subject, row.recipient, row.token}:
+            if key in self.touches:
+                self.touches[key] = [touch for touch in self.touches[key] if touch.reservation != row.id]
 
     def version(self, target: Target) -> int:
         """The template version a request means."""
-        return target.request.version or self.latest.get(target.request.template, 0)
+        return target.version or self.latest.get(target.request.template, 0)
 
     def instant(self, target: Target) -> tuple[Instant, ClockState]:
         """Decision instant: the later of the clock and the last instant on the target's gate rows."""
-        last = max((self.lasts.get(Gate("person", bytes.fromhex(p)), 0) for p in target.persons), default=0)
-        if target.contact is not None:
-            last = max(last, self.lasts.get(Gate("address", target.contact.token), 0))
+        lasts = [self.lasts.get(gate, 0) for gate in target.gates]
+        if any(type(last) is not int for last in lasts):
+            return self.now, ClockState.UNTRUSTED
+        last = max(lasts)
         trusted = self.steady and last - self.now <= MAX_SKEW
         return Instant(max(self.now, last)), ClockState.TRUSTED if trusted else ClockState.UNTRUSTED
 
@@ -103,6 +124,7 @@ class ChunkFacts:
             not_before=request.not_before,
             useless_after=request.useless_after,
         )
+        standing: Fact[Standing] = Absent.UNKNOWN if target.standing is None else Known(target.standing)
         return Facts(
             at=at,
             ask=ask,
@@ -110,14 +132,14 @@ class ChunkFacts:
             recipient=target.recipient,
             role=target.role,
             address=None if contact is None else contact.address,
-            standing=Known(target.patient.standing),
-            recipient_standing=Known(target.patient.standing if related is None else related.standing),
+            standing=standing,
+            recipient_standing=standing if related is None else Known(related.standing),
             age=Absent.UNKNOWN if target.age is None else Known(target.age),
             contact=self._contact(target),
             guardian=self._guardian(target),
-            grants=Known(self._grants(target)),
-            stops=Known(self._stops(target, at)),
-            touches=Known(self._touches(target, at, leave_out)),
+            grants=self._grants(target),
+            stops=self._stops(target, at),
+            touches=self._touches(target, at, leave_out),
             content=self._content(ask.template, ask.template_version),
             channel=Known(
                 ChannelFact(
@@ -126,22 +148,27 @@ class ChunkFacts:
                     allow_listed=contact is not None and contact.token in self.allow_listed,
                 )
             ),
-            zones=zone_facts(
-                at,
-                patient=target.patient.zone,
-                address=() if contact is None else contact.zones,
-                tenant=self.tenant.zone,
-            ),
-            mode=Known(self.tenant.mode),
+            zones=self._zones(target, at),
+            mode=Known(self.tenant.mode) if type(self.tenant.mode) is Mode else Absent.UNKNOWN,
             clock=Known(clock),
             store=Known(self.store),
             keys_available=Known(self.keys),
             vetoes=Known(()),
         )
 
+    def _zones(self, target: Target, at: Instant) -> Fact[ZoneFacts]:
+        if target.standing is None:
+            return Absent.UNKNOWN
+        return zone_facts(
+            at,
+            patient=target.patient.zone,
+            address=() if target.contact is None else target.contact.zones,
+            tenant=self.tenant.zone,
+        )
+
     def _contact(self, target: Target) -> Fact[ContactFact]:
         contact = target.contact
-        if contact is None:
+        if contact is None or contact.token in self.lost_shared:
             return Absent.UNKNOWN
         alive = {
             row.person
@@ -153,7 +180,7 @@ class ChunkFacts:
     def _guardian(self, target: Target) -> Fact[GuardianFact | None]:
         related = target.related
         if related is None:
-            return Known(None)
+            return Known(None) if target.related_known else Absent.UNKNOWN
         return Known(
             GuardianFact(
                 verified=related.verified,
@@ -164,31 +191,43 @@ class ChunkFacts:
             )
         )
 
-    def _grants(self, target: Target) -> tuple[GrantFact, ...]:
-        rows = self.grants.get(target.patient.id, ())
-        return tuple(
-            sorted(
-                (
-                    GrantFact(
-                        ref=row.id,
-                        scope=_scope(row.purposes, row.channels),
-                        state=row.state,
-                        by=row.by,
-                        since=row.since,
-                        until=row.until,
-                        ended_at=row.ended_at,
-                        separate=row.separate,
-                        notice=row.notice,
-                    )
-                    for row in rows
-                ),
-                key=lambda grant: grant.ref,
+    def _grants(self, target: Target) -> Fact[tuple[GrantFact, ...]]:
+        if target.patient.id in self.lost_grants:
+            return Absent.UNKNOWN
+        grants = [
+            GrantFact(
+                ref=row.id,
+                scope=_scope(row.purposes, row.channels),
+                state=row.state,
+                by=row.by,
+                since=row.since,
+                until=row.until,
+                ended_at=row.ended_at,
+                separate=row.separate,
+                notice=row.notice,
             )
-        )
+            for row in self.grants.get(target.patient.id, ())
+        ]
+        if len(grants) > 1:
+            grants.sort(key=lambda grant: grant.ref)
+        return Known(tuple(grants))
 
-    def _stops(self, target: Target, at: Instant) -> tuple[StopFact, ...]:
+    def _lost(self, target: Target, lost: frozenset[object]) -> bool:
+        """Whether something damaged hangs on a person or address of this target."""
+        if target.aliases is None:
+            return True
+        if not lost:
+            return False
+        token = None if target.contact is None else target.contact.token
+        return _EVERYBODY in lost or token in lost or any(person in lost for person in target.persons)
+
+    def _stops(self, target: Target, at: Instant) -> Fact[tuple[StopFact, ...]]:
+        if self._lost(target, self.lost_stops):
+            return Absent.UNKNOWN
+        if not self.stops:
+            return _NO_STOPS
         bound: list[tuple[str, StopRow]] = []
-        for person in (target.patient.person, *target.aliases):
+        for person in (target.patient.person, *(target.aliases or ())):
             bound.extend(("subject", row) for row in self.stops.get(person, ()))
         if target.related is not None:
             bound.extend(("recipient", row) for row in self.stops.get(target.related.person, ()))
@@ -206,9 +245,11 @@ class ChunkFacts:
             for binds, row in bound
             if row.until is None or at < row.until
         ]
-        return tuple(sorted(facts, key=lambda stop: (stop.ref, stop.binds)))
+        return Known(tuple(sorted(facts, key=lambda stop: (stop.ref, stop.binds))))
 
-    def _touches(self, target: Target, at: Instant, leave_out: ReservationId | None) -> TouchHistory:
+    def _touches(self, target: Target, at: Instant, leave_out: ReservationId | None) -> Fact[TouchHistory]:
+        if self._lost(target, self.lost_touches):
+            return Absent.UNKNOWN
         since = Instant(max(0, at - self.horizon))
         binds: dict[ReservationId, set[str]] = defaultdict(set)
         rows: dict[ReservationId, TouchRow] = {}
@@ -235,7 +276,7 @@ class ChunkFacts:
         ]
         if len(items) > 1:
             items.sort(key=lambda touch: (touch.at, touch.purpose, touch.channel_kind, touch.binds, touch.reply))
-        return TouchHistory(since=since, items=tuple(items))
+        return Known(TouchHistory(since=since, items=tuple(items)))
 
     def _content(self, name: str, version: int) -> Fact[ContentFact]:
         row = self.templates.get((name, version))
@@ -247,11 +288,16 @@ class ChunkFacts:
                 purposes=row.purposes,
                 channels=row.channels,
                 digest=row.digest,
-                approvals=len(row.approvers),
+                approvals=len(set(row.approvers)),
                 since=row.since,
                 until=row.until,
             )
         )
+
+
+_NO_STOPS: Final[Fact[tuple[StopFact, ...]]] = Known(())
+_EVERYBODY: Final = object()
+"""Stands in a set of lost keys where a damaged row does not tell whom it is about."""
 
 
 _SCOPES: dict[tuple[tuple[str, ...], tuple[str, ...]], Scope] = {}
@@ -265,51 +311,123 @@ def _scope(purposes: tuple[str, ...], channels: tuple[str, ...]) -> Scope:
     return _SCOPES[key]
 
 
-def _by_key(rows: Sequence[StopRow]) -> dict[object, list[StopRow]]:
+def _scoped(row: GrantRow | StopRow) -> bool:
+    """Whether a row is sound and speaks of known purposes and channel kinds."""
+    if not sound(row) or not is_ref(row.id):
+        return False
+    try:
+        _scope(row.purposes, row.channels)
+    except InvalidInputError:
+        return False
+    return True
+
+
+def _read_grants(
+    reader: Reader, patients: Sequence[PatientId]
+) -> tuple[dict[PatientId, tuple[GrantRow, ...]], frozenset[object]]:
+    grants, lost = salvage(reader.grants, patients)
+    bad = {patient for patient, rows in grants.items() if not all(_scoped(row) for row in rows)}
+    return grants, frozenset({*lost, *bad})
+
+
+def _read_stops(
+    reader: Reader, persons: Sequence[PersonRef], tokens: Sequence[bytes]
+) -> tuple[dict[object, list[StopRow]], frozenset[object]]:
+    """Stops by person or token, and whoever a damaged one may bind."""
+    rows, lost = salvage_rows(reader.stops, persons, tokens)
     table: dict[object, list[StopRow]] = defaultdict(list)
+    bad: set[object] = set(lost)
+    known = {*persons, *tokens}
     for row in rows:
-        table[row.person if row.person is not None else row.token].append(row)
-    return table
+        key = row.person if row.person is not None else row.token
+        if _scoped(row) and key in known:
+            table[key].append(row)
+        else:
+            bad.add(key if isinstance(key, str | bytes) and key in known else _EVERYBODY)
+    return table, frozenset(bad)
+
+
+def _read_touches(
+    reader: Reader, persons: Sequence[PersonRef], tokens: Sequence[bytes], since: Instant
+) -> tuple[dict[object, list[TouchRow]], frozenset[object]]:
+    """Touches by person and by token, and whoever a damaged one may count against."""
+    rows, lost = salvage_rows(lambda some, others: reader.touches(some, others, since), persons, tokens)
+    table: dict[object, list[TouchRow]] = defaultdict(list)
+    bad: set[object] = set(lost)
+    wanted, addresses = set(persons), set(tokens)
+    seen: set[ReservationId] = set()
+    for row in rows:
+        if not sound(row):
+            bad.add(_EVERYBODY)
+            continue
+        if row.reservation in seen:
+            continue
+        seen.add(row.reservation)
+        for person in {row.subject, row.recipient} & wanted:
+            table[person].append(row)
+        if row.token in addresses:
+            table[row.token].append(row)
+    return table, frozenset(bad)
+
+
+def _is_digest(text: str) -> bool:
+    return len(text) == 64 and is_ref(text[:32]) and is_ref(text[32:])  # noqa: PLR2004  two halves of SHA-256
+
+
+def _read_templates(
+    reader: Reader, targets: Iterable[Target]
+) -> tuple[Mapping[str, int], dict[tuple[str, int], TemplateRow]]:
+    """The newest version of each name asked for without one, and the sound rows of all versions asked for."""
+    pairs = {(target.request.template, target.version) for target in targets}
+    latest: dict[str, int] = {}
+    for name in sorted({name for name, version in pairs if not version}):
+        newest = reader.latest_template(name)
+        if newest is not None:
+            latest[name] = newest
+    keys = tuple({(name, version or latest.get(name, 0)) for name, version in pairs})
+    rows, _ = salvage(reader.templates, keys)
+    return latest, {key: row for key, row in rows.items() if sound(row) and _is_digest(row.digest)}
 
 
 def read_chunk(
-    parts: Parts, reader: Reader, targets: Sequence[Target], lasts: Mapping[Gate, Instant], horizon: Micros
+    parts: Parts,
+    reader: Reader,
+    tenant: TenantRow,
+    targets: Sequence[Target],
+    lasts: Mapping[Gate, Instant],
+    horizon: Micros,
 ) -> ChunkFacts:
     """Read everything the decisions on these targets may look at, in a fixed number of statements."""
+    mono = parts.clock.monotonic()
     now, steady = parts.guard.read()
-    tenant = reader.tenant()
     persons = tuple({person for target in targets for person in target.persons})
     tokens = tuple({target.contact.token for target in targets if target.contact is not None})
-    names = {target.request.template for target in targets if not target.request.version}
-    latest = {name: version for name in names if (version := reader.latest_template(name)) is not None}
-    keys = {
-        (target.request.template, target.request.version or latest.get(target.request.template, 0))
-        for target in targets
-    }
-    touches: dict[object, list[TouchRow]] = defaultdict(list)
-    furthest = max([now, *lasts.values()]) if lasts else now
-    wanted, addresses = set(persons), set(tokens)
-    for row in reader.touches(persons, tokens, Instant(max(0, min(now, furthest) - horizon))):
-        for person in {row.subject, row.recipient} & wanted:
-            touches[person].append(row)
-        if row.token in addresses:
-            touches[row.token].append(row)
-    shared = reader.contacts_on(tokens)
-    others = {row.person for rows in shared.values() if len(rows) > 1 for row in rows}
-    standing = {row.person: row.standing for row in reader.patients_by_person(tuple(others)).values()} if others else {}
+    latest, templates = _read_templates(reader, targets)
+    # Decision instants are never before the clock, so no window reaches further back than this.
+    touches, lost_touches = _read_touches(reader, persons, tokens, Instant(max(0, now - horizon)))
+    stops, lost_stops = _read_stops(reader, persons, tokens)
+    grants, lost_grants = _read_grants(reader, tuple({target.patient.id for target in targets}))
+    shared, lost_shared = salvage(reader.contacts_on, tokens)
+    others = tuple({row.person for rows in shared.values() if len(rows) > 1 for row in rows})
+    people, _ = salvage(reader.patients_by_person, others)
     return ChunkFacts(
         parts=parts,
         tenant=tenant,
         now=now,
         steady=steady,
+        mono=mono,
         horizon=horizon,
         lasts=lasts,
-        grants=reader.grants(tuple({target.patient.id for target in targets})),
-        stops=_by_key(reader.stops(persons, tokens)),
+        grants=grants,
+        lost_grants=lost_grants,
+        stops=stops,
+        lost_stops=lost_stops,
         touches=touches,
-        templates=reader.templates(tuple(keys)),
+        lost_touches=lost_touches,
+        templates=templates,
         shared=shared,
-        standing=standing,
+        lost_shared=frozenset(lost_shared),
+        standing={person: row.standing for person, row in people.items()},
         allow_listed=reader.allow_listed(tokens),
         stopped_channels=reader.stopped_channels(),
         store=parts.publisher.state(reader),

@@ -1,40 +1,36 @@
 """The gate: lock, read facts, decide, reserve, append, in one commit. Decides chunks; one request is a chunk of one.
 
-Only this module and the claim it makes mint what a permit stands for; `carelink.engine.handover` turns a
-committed claim into a permit.
+Only this module makes what a permit stands for; `carelink.engine.handover` turns a committed claim into a permit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import pairwise
-from typing import Final, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import attrs
 
 from carelink.consent.decide import decide
-from carelink.consent.facts import Facts
+from carelink.consent.facts import Absent, ClockState, Facts
 from carelink.consent.policy import Policy
 from carelink.consent.verdict import Decision
-from carelink.content.template import check_variables
+from carelink.content.template import PATIENT_NAME, check_variables
 from carelink.engine.factreader import ChunkFacts, read_chunk
 from carelink.engine.journal import Journal
-from carelink.engine.membership import Target, gates_of, resolve
+from carelink.engine.locks import gates_of_rows, under_locks
+from carelink.engine.membership import Asked, Finder, Found, Target, gates_of
 from carelink.engine.parts import LEASE, Parts
-from carelink.errors import CarelinkError, ConflictError, StoreError
+from carelink.engine.soundness import tenant_of
+from carelink.errors import CarelinkError, ConflictError, FormatError
 from carelink.model.ids import DecisionId, RequestRef, ReservationId
 from carelink.model.moment import DAY, Instant, Micros
-from carelink.model.request import Request
 from carelink.ports.rows import Gate, ReservationRow, TemplateRow, TouchRow
 from carelink.ports.store import Reader, Transaction
 from carelink.vocabulary import Effect, ReservationState
 
 __all__ = ["Decided", "Gatekeeper"]
 
-_RETRIES: Final = 5
 _MIN_HORIZON: Final = Micros(90 * DAY)
-
-T = TypeVar("T")
 
 
 @attrs.define(kw_only=True)
@@ -45,18 +41,26 @@ class Decided:
         target: None where the request named something unknown.
         earlier: the reservation its key already holds; nothing was decided now.
         reservation: made, or claimed, in this commit.
+        deadline: end of the lease on the clock that never jumps, counted from before the commit.
         sealed: envelopes that the hand-over will open, by (table, row, column).
+        released: why a held permit ended in this commit, "" if it did not.
     """
 
-    ref: RequestRef
+    asked: Asked
     target: Target | None = None
     decision: Decision | None = None
     earlier: ReservationRow | None = None
     reservation: ReservationRow | None = None
+    deadline: Micros = attrs.field(default=Micros(0))
     template: TemplateRow | None = None
-    sealed: dict[tuple[str, str, str], bytes] = attrs.field(factory=dict)
+    sealed: Mapping[tuple[str, str, str], bytes] = attrs.field(factory=dict)
     error: CarelinkError | None = None
     released: str = ""
+
+    @property
+    def ref(self) -> RequestRef:
+        """Keyed hash of the request's key."""
+        return self.asked.ref
 
     @property
     def claimed(self) -> bool:
@@ -72,85 +76,107 @@ class Gatekeeper:
 
     # -- deciding -------------------------------------------------------------------------------------------
 
-    def decide(self, requests: Sequence[Request], *, claim: int) -> list[Decided]:
+    def decide(self, asked: Sequence[Asked], *, claim: int) -> list[Decided]:
         """Decide each request and reserve for those permitted; the first `claim` permits are claimed in the same
-        commit, because their hand-over follows at once.
+        commit, because their hand-over follows at once. No two requests may have the same key.
         """
-        self._refuse_repeated_keys(requests)
-        return self._locked(
-            lambda reader, at: resolve(self.parts, reader, requests, at),
-            lambda tx, targets, lasts: self._decide_in(tx, targets, lasts, claim),
+        finder = Finder(self.parts, asked)
+        return under_locks(
+            self.parts.store, finder, gates_of, lambda tx, found, lasts: self._decide_in(tx, asked, found, lasts, claim)
         )
-
-    def preview(self, requests: Sequence[Request]) -> list[Decided]:
-        """What `decide` would say now. Reads only."""
-        now, _ = self.parts.guard.read()
-        with self.parts.store.reader() as reader:
-            found = resolve(self.parts, reader, requests, now)
-            targets = [item for item in found if isinstance(item, Target)]
-            chunk = self._chunk(reader, targets, {})
-            policy = self._policy(reader, chunk)
-            recalled = reader.recall([target.ref for target in targets])
-            answers: list[Decided] = []
-            for item in found:
-                if not isinstance(item, Target):
-                    answers.append(Decided(ref=item[0], error=item[1]))
-                    continue
-                error = self._variables_error(item, chunk)
-                decision = None if error else decide(chunk.facts(item), policy)
-                answers.append(
-                    Decided(ref=item.ref, target=item, decision=decision, earlier=recalled.get(item.ref), error=error)
-                )
-            return answers
 
     def claim(self, pending: Sequence[Decided]) -> list[Decided]:
         """Decide again on held permits, with fresh facts and their own reservation left out; claim those still
         permitted, release the others.
         """
-        requests = [
-            attrs.evolve(item.target.request, version=row.template_version)
-            for item in pending
-            if item.target is not None and (row := item.reservation or item.earlier) is not None
-        ]
-        return self._locked(
-            lambda reader, at: resolve(self.parts, reader, requests, at),
-            self._claim_in,
+        rows, asked = [], []
+        for item in pending:
+            row = item.reservation if item.reservation is not None else item.earlier
+            if row is not None:
+                rows.append(row)
+                asked.append(item.asked.pinned(row.channel, row.template_version))
+        held = gates_of_rows(rows)
+        return under_locks(
+            self.parts.store,
+            Finder(self.parts, asked),
+            lambda found: tuple(dict.fromkeys((*gates_of(found), *held))),
+            lambda tx, found, lasts: self._claim_in(tx, asked, found, lasts),
         )
+
+    def preview(self, asked: Sequence[Asked], before: list[TouchRow]) -> list[Decided]:
+        """What `decide` would say now, and `claim` of a permit that waits. Reads only. `before` holds what earlier
+        requests of the same preview would have reserved, and takes what these would.
+        """
+        with self.parts.store.reader() as reader:
+            found = Finder(self.parts, asked)(reader)
+            targets = [item for item in found if isinstance(item, Target)]
+            recalled = reader.recall([target.ref for target in targets])
+            chunk = self._chunk(reader, targets, reader.last_instants(gates_of(found)))
+            policy = self._policy(reader, chunk)
+        for touch in before:
+            chunk.count(touch)
+        return [
+            self._foretell(one, item, recalled.get(one.ref), chunk, policy, before)
+            for one, item in zip(asked, found, strict=True)
+        ]
+
+    def _foretell(
+        self,
+        one: Asked,
+        item: Found,
+        row: ReservationRow | None,
+        chunk: ChunkFacts,
+        policy: Policy | None,
+        before: list[TouchRow],
+    ) -> Decided:
+        answer = self._undecided(one, item, row, chunk)
+        waits = answer is not None and answer.error is None and row is not None and row.state is ReservationState.HELD
+        if not isinstance(item, Target) or (answer is not None and not waits):
+            assert answer is not None
+            return answer
+        facts = chunk.facts(item, leave_out=None if row is None else row.id)
+        decision = decide(facts, policy)
+        if decision.effect is Effect.PERMIT and row is None:
+            made = self._reservation(item, facts, decision, DecisionId(one.ref), ReservationId(one.ref), claim=False)
+            before.append(_touch(made))
+            chunk.count(before[-1])
+        return Decided(asked=one, target=item, decision=decision, earlier=row)
 
     # -- inside the transaction -----------------------------------------------------------------------------
 
-    def _locked(
-        self,
-        find: Callable[[Reader, Instant], list[Target | tuple[RequestRef, CarelinkError]]],
-        work: Callable[[Transaction, list[Target | tuple[RequestRef, CarelinkError]], dict[Gate, Instant]], list[T]],
-    ) -> list[T]:
-        """Lock the gate rows of what was found, look again, and work only if nothing moved in between."""
-        for _ in range(_RETRIES):
-            now, _steady = self.parts.guard.read()
-            with self.parts.store.reader() as reader:
-                before = gates_of([item for item in find(reader, now) if isinstance(item, Target)])
-            with self.parts.store.transaction() as tx:
-                lasts = dict(tx.lock(before))
-                found = find(tx, now)
-                after = gates_of([item for item in found if isinstance(item, Target)])
-                if set(after) <= set(before):
-                    return work(tx, found, lasts)
-        raise StoreError("persons and addresses kept changing while they were being locked", hint="try again")
-
-    def _chunk(self, reader: Reader, targets: Sequence[Target], lasts: dict[Gate, Instant]) -> ChunkFacts:
-        tenant = reader.tenant()
+    def _chunk(self, reader: Reader, targets: Sequence[Target], lasts: Mapping[Gate, Instant]) -> ChunkFacts:
+        tenant = tenant_of(reader)
         policy = self.parts.policies.get(reader, tenant.policy, tenant.packs)
         horizon = _MIN_HORIZON if policy is None else Micros(max(_MIN_HORIZON, policy.horizon))
-        return read_chunk(self.parts, reader, targets, lasts, horizon)
+        return read_chunk(self.parts, reader, tenant, targets, lasts, horizon)
 
     def _policy(self, reader: Reader, chunk: ChunkFacts) -> Policy | None:
         return self.parts.policies.get(reader, chunk.tenant.policy, chunk.tenant.packs)
 
+    def _undecided(self, one: Asked, item: Found, earlier: ReservationRow | None, chunk: ChunkFacts) -> Decided | None:
+        """The answer to a request that is not decided now, because it is wrong or its key was used; else None."""
+        if not isinstance(item, Target):
+            return Decided(asked=one, error=item[1])
+        if earlier is not None:
+            # A reservation rebuilt from the log has no mac: its key is known to be used, its content is not.
+            if earlier.mac and earlier.mac != item.mac:
+                error = ConflictError("this request key was used before with other content", hint="use another key")
+                return Decided(asked=one, target=item, error=error)
+            return Decided(asked=one, target=item, earlier=earlier)
+        template = chunk.templates.get((item.request.template, chunk.version(item)))
+        if template is not None:
+            try:
+                check_variables(template.variables, item.request.variables)
+            except CarelinkError as error:
+                return Decided(asked=one, target=item, error=error)
+        return None
+
     def _decide_in(
         self,
         tx: Transaction,
-        found: list[Target | tuple[RequestRef, CarelinkError]],
-        lasts: dict[Gate, Instant],
+        asked: Sequence[Asked],
+        found: Sequence[Found],
+        lasts: Mapping[Gate, Instant],
         claim: int,
     ) -> list[Decided]:
         targets = [item for item in found if isinstance(item, Target)]
@@ -162,33 +188,49 @@ class Gatekeeper:
         journal = Journal(self.parts)
         made: list[ReservationRow] = []
         answers: list[Decided] = []
-        for item in found:
-            if not isinstance(item, Target):
-                answers.append(Decided(ref=item[0], error=item[1]))
-                continue
-            if (earlier := recalled.get(item.ref)) is not None:
-                answers.append(_recalled(item, earlier))
-                continue
-            if (error := self._variables_error(item, chunk)) is not None:
-                answers.append(Decided(ref=item.ref, target=item, error=error))
-                continue
-            facts = chunk.facts(item)
-            decision = decide(facts, policy)
-            decision_id = DecisionId(self.parts.ref())
-            answer = self._reserve(item, facts, decision, chunk, decision_id, claim=len(made) < claim)
-            answer.sealed = envelopes
-            if answer.reservation is not None:
-                made.append(answer.reservation)
-                chunk.count(_touch(answer.reservation))
-            journal.decision(decision_id, item.ref, facts, decision, answer.reservation)
+        for one, item in zip(asked, found, strict=True):
+            answer = self._undecided(one, item, recalled.get(one.ref), chunk)
+            if answer is None:
+                assert isinstance(item, Target)
+                answer = self._decide_one(one, item, chunk, policy, journal, claim=len(made) < claim)
+                answer.sealed = envelopes
+                if answer.reservation is not None:
+                    made.append(answer.reservation)
+                    chunk.count(_touch(answer.reservation))
             answers.append(answer)
         tx.add_reservations(made)
-        self._advance(tx, fresh, chunk)
+        self._advance(tx, answers, chunk)
         journal.write(tx)
         return answers
 
+    def _decide_one(
+        self, one: Asked, item: Target, chunk: ChunkFacts, policy: Policy | None, journal: Journal, *, claim: bool
+    ) -> Decided:
+        """Decide and write down. Facts that the log cannot hold are facts nobody knows, and do not permit."""
+        decision_id = DecisionId(self.parts.ref())
+        facts, error = chunk.facts(item), None
+        for known in (facts, _blank(facts)):
+            decision, row = decide(known, policy), None
+            try:
+                if decision.effect is Effect.PERMIT:
+                    fresh = ReservationId(self.parts.ref())
+                    row = self._reservation(item, known, decision, decision_id, fresh, claim=claim)
+                journal.decision(decision_id, item.ref, known, decision, row)
+            except FormatError as problem:
+                error = problem
+                continue
+            return Decided(
+                asked=one,
+                target=item,
+                decision=decision,
+                reservation=row,
+                deadline=Micros(chunk.mono + LEASE),
+                template=chunk.templates.get((known.ask.template, known.ask.template_version)),
+            )
+        return Decided(asked=one, target=item, error=error)
+
     def _claim_in(
-        self, tx: Transaction, found: list[Target | tuple[RequestRef, CarelinkError]], lasts: dict[Gate, Instant]
+        self, tx: Transaction, asked: Sequence[Asked], found: Sequence[Found], lasts: Mapping[Gate, Instant]
     ) -> list[Decided]:
         targets = [item for item in found if isinstance(item, Target)]
         recalled = tx.recall([target.ref for target in targets])
@@ -199,83 +241,89 @@ class Gatekeeper:
         journal = Journal(self.parts)
         changed: list[ReservationRow] = []
         answers: list[Decided] = []
-        for item in found:
+        for one, item in zip(asked, found, strict=True):
+            row = recalled.get(one.ref)
             if not isinstance(item, Target):
-                answers.append(Decided(ref=item[0], error=item[1]))
-                continue
-            row = recalled.get(item.ref)
-            if row is None:
-                answers.append(Decided(ref=item.ref, target=item, released="stopped"))
-                continue
-            if row.state is not ReservationState.HELD:
-                answers.append(_recalled(item, row))
-                continue
-            at, _clock = chunk.instant(item)
-            if row.expires <= at:
-                changed.append(attrs.evolve(row, state=ReservationState.RELEASED))
-                chunk.uncount(row.id)
-                journal.released(row, "expired", at)
-                answers.append(Decided(ref=item.ref, target=item, released="expired"))
-                continue
-            answer, facts, decision = self._claim_one(item, row, chunk, policy)
-            answer.sealed = envelopes
-            assert answer.reservation is not None
-            changed.append(answer.reservation)
-            chunk.uncount(row.id)
-            if answer.claimed:
-                chunk.count(_touch(answer.reservation))
-            journal.claim(self.parts.ref(), answer.reservation, facts, decision)
-            if not answer.claimed:
-                journal.released(row, "claim_refused", decision.at)
-                answer.released, answer.reservation = "claim_refused", None
+                answer = Decided(asked=one, error=item[1])
+            elif row is None:
+                answer = Decided(asked=one, target=item, released="stopped")
+            elif row.state is not ReservationState.HELD:
+                answer = Decided(asked=one, target=item, earlier=row)
+            else:
+                answer, after = self._claim_one(one, item, row, chunk, policy, journal)
+                answer.sealed = envelopes
+                changed.append(after)
+                chunk.uncount(row)
+                if answer.claimed:
+                    chunk.count(_touch(after))
             answers.append(answer)
         tx.put_reservations(changed)
-        self._advance(tx, held, chunk)
+        self._advance(tx, answers, chunk)
         journal.write(tx)
         return answers
 
     def _claim_one(
-        self, item: Target, row: ReservationRow, chunk: ChunkFacts, policy: Policy | None
-    ) -> tuple[Decided, Facts, Decision]:
+        self, one: Asked, item: Target, row: ReservationRow, chunk: ChunkFacts, policy: Policy | None, journal: Journal
+    ) -> tuple[Decided, ReservationRow]:
+        at, _clock = chunk.instant(item)
+        released = attrs.evolve(row, state=ReservationState.RELEASED)
+        if row.expires <= at:
+            journal.released(row, "expired", at)
+            return Decided(asked=one, target=item, released="expired"), released
         facts = chunk.facts(item, leave_out=row.id)
-        decision = decide(facts, policy)
-        if decision.effect is Effect.PERMIT and item.contact is not None:
-            claimed = attrs.evolve(
-                row,
-                state=ReservationState.CLAIMED,
-                at=decision.at,
-                lease=Instant(decision.at + LEASE),
-                contact=item.contact.id,
-                recipient=item.recipient,
-                role=item.role,
-                token=item.contact.token,
-                address=item.contact.address,
+        for known in (facts, _blank(facts)):
+            decision = decide(known, policy)
+            after = released
+            if decision.effect is Effect.PERMIT and item.contact is not None:
+                after = attrs.evolve(
+                    row,
+                    state=ReservationState.CLAIMED,
+                    at=decision.at,
+                    lease=Instant(decision.at + LEASE),
+                    contact=item.contact.id,
+                    recipient=item.recipient,
+                    role=item.role,
+                    token=item.contact.token,
+                    address=item.contact.address,
+                )
+            try:
+                journal.claim(self.parts.ref(), after, known, decision)
+            except FormatError:
+                continue
+            if after is released:
+                journal.released(row, "claim_refused", decision.at)
+                return Decided(asked=one, target=item, decision=decision, released="claim_refused"), released
+            template = chunk.templates.get((row.template, row.template_version))
+            return (
+                Decided(
+                    asked=one,
+                    target=item,
+                    decision=decision,
+                    reservation=after,
+                    deadline=Micros(chunk.mono + LEASE),
+                    template=template,
+                ),
+                after,
             )
-        else:
-            claimed = attrs.evolve(row, state=ReservationState.RELEASED)
-        template = chunk.templates.get((row.template, row.template_version))
-        answer = Decided(ref=item.ref, target=item, decision=decision, reservation=claimed, template=template)
-        return answer, facts, decision
+        raise FormatError("a claim cannot be written down")
 
-    def _reserve(
+    def _reservation(
         self,
         item: Target,
         facts: Facts,
         decision: Decision,
-        chunk: ChunkFacts,
         decision_id: DecisionId,
+        reservation: ReservationId,
         *,
         claim: bool,
-    ) -> Decided:
-        template = chunk.templates.get((facts.ask.template, facts.ask.template_version))
-        answer = Decided(ref=item.ref, target=item, decision=decision, template=template)
-        if decision.effect is not Effect.PERMIT or item.contact is None:
-            return answer
+    ) -> ReservationRow:
+        if item.contact is None:
+            raise FormatError("a permit without an address")
         expires = Instant(decision.at + self.parts.options.permit_ttl)
         if facts.ask.useless_after is not None:
             expires = min(expires, facts.ask.useless_after)
-        answer.reservation = ReservationRow(
-            id=ReservationId(self.parts.ref()),
+        return ReservationRow(
+            id=reservation,
             request=item.ref,
             mac=item.mac,
             decision=decision_id,
@@ -297,27 +345,27 @@ class Gatekeeper:
             expires=expires,
             lease=Instant(decision.at + LEASE) if claim else None,
         )
-        return answer
 
-    def _advance(self, tx: Transaction, targets: Sequence[Target], chunk: ChunkFacts) -> None:
-        """Move the last instant of the gate rows forward, so that time never runs backwards for a person."""
-        by_instant: dict[Instant, list[Target]] = {}
-        for target in targets:
-            by_instant.setdefault(chunk.instant(target)[0], []).append(target)
-        for at, group in by_instant.items():
-            tx.advance(gates_of(group), at)
+    def _advance(self, tx: Transaction, answers: Sequence[Decided], chunk: ChunkFacts) -> None:
+        """Move the last instant of the gate rows forward, so that time never runs backwards for a person. A clock in
+        doubt moves nothing: one bad step forward would hold a person's messages until the world caught up.
+        """
+        by_instant: dict[Instant, dict[Gate, None]] = {}
+        for answer in answers:
+            if answer.target is not None and answer.decision is not None:
+                at, clock = chunk.instant(answer.target)
+                if clock is ClockState.TRUSTED:
+                    by_instant.setdefault(at, {}).update(dict.fromkeys(answer.target.gates))
+        for at, gates in by_instant.items():
+            tx.advance(tuple(gates), at)
 
     def _envelopes(
         self, reader: Reader, targets: Sequence[Target], chunk: ChunkFacts
     ) -> dict[tuple[str, str, str], bytes]:
         """The sealed fields that hand-overs of this chunk will open, read with the same snapshot."""
         contacts = [target.contact.id for target in targets if target.contact is not None]
-        named = [
-            target.patient.id
-            for target in targets
-            if "patient_name"
-            in getattr(chunk.templates.get((target.request.template, chunk.version(target))), "variables", ())
-        ]
+        naming = {key for key, row in chunk.templates.items() if PATIENT_NAME in row.variables}
+        named = [target.patient.id for target in targets if (target.request.template, chunk.version(target)) in naming]
         found = {
             ("contact", row, column): envelope
             for (row, column), envelope in reader.sealed("contact", contacts, ("address",)).items()
@@ -327,28 +375,16 @@ class Gatekeeper:
             found.update({("patient", row, column): envelope for (row, column), envelope in names.items()})
         return found
 
-    def _variables_error(self, target: Target, chunk: ChunkFacts) -> CarelinkError | None:
-        template = chunk.templates.get((target.request.template, chunk.version(target)))
-        if template is None:
-            return None
-        try:
-            check_variables(template.variables, target.request.variables)
-        except CarelinkError as error:
-            return error
-        return None
 
-    def _refuse_repeated_keys(self, requests: Sequence[Request]) -> None:
-        keys = sorted(request.key for request in requests)
-        if any(left == right for left, right in pairwise(keys)):
-            raise ConflictError("a request key stands twice in one batch", hint="a key names one contact")
+_PER_PERSON: Final = (
+    "standing", "recipient_standing", "age", "contact", "guardian", "grants", "stops", "touches", "content", "zones",
+)  # fmt: skip
 
 
-def _recalled(item: Target, earlier: ReservationRow) -> Decided:
-    # A reservation rebuilt from the log has no mac: its key is known to be used, its content is not.
-    if earlier.mac and earlier.mac != item.mac:
-        error = ConflictError("this request key was used before with other content", hint="use another key")
-        return Decided(ref=item.ref, target=item, error=error)
-    return Decided(ref=item.ref, target=item, earlier=earlier)
+def _blank(facts: Facts) -> Facts:
+    """The same request with nothing known of those it concerns."""
+    unknown: dict[str, Any] = dict.fromkeys(_PER_PERSON, Absent.UNKNOWN)
+    return attrs.evolve(facts, address=None, **unknown)
 
 
 def _touch(row: ReservationRow) -> TouchRow:

@@ -5,44 +5,58 @@ hand over. Nothing here decides; nothing here retries.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
 
 import attrs
 
 from carelink.content.template import PATIENT_NAME, Rendered, Template, render
 from carelink.engine.gate import Decided
 from carelink.engine.parts import Attempt, Parts
-from carelink.errors import CarelinkError
-from carelink.model.moment import Instant
+from carelink.errors import CarelinkError, InvalidInputError, PermitError
+from carelink.model.moment import Instant, Micros
 from carelink.model.scope import Scope
 from carelink.ports.permit import mint
 from carelink.ports.rows import ReservationRow, TemplateRow
 from carelink.vault.personal import Personal
 
-__all__ = ["Tried", "exact_content", "hand_over"]
+__all__ = ["Tried", "attempt_key", "exact_content", "hand_over"]
 
 
 @attrs.define(kw_only=True)
 class Tried:
-    """A claim after its hand-over: either an attempt, or the cause why there was none."""
+    """A claim after its hand-over: either an attempt, or the cause why there was none. `took` is how long it was."""
 
     decided: Decided
     reservation: ReservationRow
     attempt: Attempt | None = None
     content: Personal[bytes] | None = None
     cause: str = ""
+    took: Micros = attrs.field(default=Micros(0))
 
 
 def exact_content(row: TemplateRow) -> bool:
     """Whether the stored text is byte for byte the form whose digest was approved."""
-    form = Template(
-        name=row.name,
-        version=row.version,
-        scope=Scope(row.purposes, row.channels),
-        body=row.body,
-        subject=row.subject,
-        language=row.language,
-    )
+    try:
+        form = Template(
+            name=row.name,
+            version=row.version,
+            scope=Scope(row.purposes, row.channels),
+            body=row.body,
+            subject=row.subject,
+            language=row.language,
+        )
+    except InvalidInputError:
+        return False
     return form.digest == row.digest
+
+
+def _text(parts: Parts, decided: Decided, owner: str, place: tuple[str, str, str]) -> Personal[str]:
+    """An opened field that holds text."""
+    opened: Personal[Any] = parts.safe.open(owner, *place, decided.sealed[place])
+    if not opened.use(lambda value: isinstance(value, str)):
+        raise InvalidInputError("a sealed field holds no text where there must be some")
+    return opened
 
 
 def _render(parts: Parts, decided: Decided) -> Rendered:
@@ -51,42 +65,50 @@ def _render(parts: Parts, decided: Decided) -> Rendered:
     assert target is not None
     values = dict(target.request.variables)
     if PATIENT_NAME in template.variables:
-        envelope = decided.sealed[("patient", target.patient.id, "name")]
-        name = parts.safe.open(target.patient.id, "patient", target.patient.id, "name", envelope)
-        values[PATIENT_NAME] = name.reveal("render")
+        patient = target.patient.id
+        values[PATIENT_NAME] = _text(parts, decided, patient, ("patient", patient, "name")).reveal("render")
     return render(template.subject, template.body, values)
 
 
-def _attempt(parts: Parts, tried: Tried, until: Instant) -> None:
+def _over(parts: Parts, decided: Decided, lease: Instant) -> bool:
+    """Whether the lease has run out: by the wall clock that the log knows, or by the one that never jumps. A decision
+    instant may be ahead of the wall clock, and the wall clock may be stepped back; neither makes a lease longer (P3).
+    """
+    return parts.clock.now() >= lease or parts.clock.monotonic() >= decided.deadline
+
+
+def _attempt(parts: Parts, tried: Tried, lease: Instant) -> None:
     decided, row = tried.decided, tried.reservation
     target, template = decided.target, decided.template
     if target is None or target.contact is None or template is None or not exact_content(template):
         tried.cause = "content_changed"
         return
     try:
-        envelope = decided.sealed[("contact", row.contact, "address")]
-        address: Personal[str] = parts.safe.open(target.patient.id, "contact", row.contact, "address", envelope)
+        address = _text(parts, decided, target.patient.id, ("contact", row.contact, "address"))
         rendered = _render(parts, decided)
     except (CarelinkError, KeyError):
         tried.cause = "address_unreadable"
         return
-    if parts.clock.now() >= until:
-        tried.cause = "lease_ran_out"
+    left = decided.deadline - parts.clock.monotonic()
+    until = Instant(min(lease, parts.clock.now() + left))
+    permit = mint(row.id, row.request, until, decided.deadline)
+    try:
+        tried.attempt = parts.dispatcher.attempt(
+            row.channel,
+            permit,
+            key=attempt_key(parts, row),
+            purpose=row.purpose,
+            address=address,
+            subject=Personal(rendered.subject) if rendered.subject else None,
+            body=Personal(rendered.body),
+            language=template.language,
+            unsubscribe=parts.options.unsubscribe_of(attempt_key(parts, row)),
+            expires=target.request.useless_after,
+        )
+    except PermitError:
+        tried.cause = "lease_ran_out"  # between looking at the clock and redeeming; nothing has left
         return
-    permit = mint(row.id, row.request, until)
     tried.content = Personal(rendered.to_bytes())
-    tried.attempt = parts.dispatcher.attempt(
-        row.channel,
-        permit,
-        key=attempt_key(parts, row),
-        purpose=row.purpose,
-        address=address,
-        subject=Personal(rendered.subject) if rendered.subject else None,
-        body=Personal(rendered.body),
-        language=template.language,
-        unsubscribe=parts.options.unsubscribe_of(attempt_key(parts, row)),
-        expires=target.request.useless_after,
-    )
 
 
 def attempt_key(parts: Parts, row: ReservationRow) -> str:
@@ -96,19 +118,35 @@ def attempt_key(parts: Parts, row: ReservationRow) -> str:
     return parts.safe.attempt_key(row.request)
 
 
-def hand_over(parts: Parts, claimed: Sequence[Decided]) -> list[Tried]:
-    """Make the one attempt of each claim, in order, until the lease ends; what is left has a cause."""
+def hand_over(parts: Parts, claimed: Sequence[Decided], results: list[Tried]) -> None:
+    """Make the one attempt of each claim, in order, until the lease ends; what is left has a cause. Each result is
+    in the list as soon as it is known. Where something stops the run (an interrupt from the keyboard), the claim it
+    stopped has no result, because nobody knows, and those behind it were not tried.
+    """
     owners = {item.target.patient.id for item in claimed if item.target is not None}
-    parts.safe.prefetch(sorted(owners))
-    results = []
-    for item in claimed:
-        row = item.reservation
-        assert row is not None
-        assert row.lease is not None
-        tried = Tried(decided=item, reservation=row)
-        if parts.clock.now() >= row.lease:
-            tried.cause = "lease_ran_out"
-        else:
-            _attempt(parts, tried, row.lease)
-        results.append(tried)
-    return results
+    with suppress(CarelinkError):  # each opening fails by itself then, and its claim is released
+        parts.safe.prefetch(sorted(owners))
+    left = list(reversed(claimed))
+    try:
+        while left:
+            results.append(_try(parts, left.pop()))
+    finally:
+        results.extend(Tried(decided=item, reservation=_claim_of(item), cause="lease_ran_out") for item in left)
+
+
+def _claim_of(item: Decided) -> ReservationRow:
+    assert item.reservation is not None
+    return item.reservation
+
+
+def _try(parts: Parts, item: Decided) -> Tried:
+    row = _claim_of(item)
+    assert row.lease is not None
+    tried = Tried(decided=item, reservation=row)
+    began = parts.clock.monotonic()
+    if _over(parts, item, row.lease):
+        tried.cause = "lease_ran_out"
+    else:
+        _attempt(parts, tried, row.lease)
+    tried.took = Micros(parts.clock.monotonic() - began)
+    return tried

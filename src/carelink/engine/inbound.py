@@ -12,11 +12,10 @@ from typing import Final
 import attrs
 
 from carelink.engine.journal import Journal
-from carelink.engine.ledger import name_addresses
+from carelink.engine.locks import address_gate, gates_of_rows, person_gate, under_locks
 from carelink.engine.optout import Reply, read_reply
 from carelink.engine.parts import Parts
-from carelink.engine.settle import gates_of_rows
-from carelink.engine.stops import StopOrder, Stopped, apply_stops, plain_stop_scopes
+from carelink.engine.stops import StopOrder, Stopped, apply_stops, name_addresses, plain_stop_scopes
 from carelink.errors import CarelinkError
 from carelink.model.ids import PersonRef, ReservationId, SuppressionId
 from carelink.model.moment import DAY, Instant
@@ -43,7 +42,7 @@ class InboundResult:
 
     Attributes:
         actions: codes of what was done: `stopped`, `stopped_all`, `paused`, `invalidated`, `receipt`, `parked`,
-            `repeated`, `noted`.
+            `repeated`, `noted`; `unplaced` is a stop whose address nobody can read: a person must look.
         reply: what the text was taken for, if there was one.
         suppressions, released, in_flight: see `Stopped`.
     """
@@ -54,6 +53,33 @@ class InboundResult:
     suppressions: tuple[SuppressionId, ...] = ()
     released: tuple[ReservationId, ...] = ()
     in_flight: tuple[ReservationId, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class _Concerned:
+    """Whom an event is about.
+
+    Attributes:
+        tokens: the address it came from, and the one its message went to: a patient may answer from another address.
+        reservation: the hand-over it answers.
+        owners: everybody on these addresses.
+    """
+
+    tokens: tuple[bytes, ...]
+    reservation: ReservationRow | None
+    owners: tuple[ContactRow, ...]
+
+    @property
+    def persons(self) -> tuple[PersonRef, ...]:
+        """Pseudonyms of everybody on the addresses."""
+        return tuple(dict.fromkeys(row.person for row in self.owners))
+
+    def gates(self) -> tuple[Gate, ...]:
+        """The gate rows of all these."""
+        gates = [] if self.reservation is None else list(gates_of_rows([self.reservation]))
+        gates += map(address_gate, self.tokens)
+        gates += map(person_gate, self.persons)
+        return tuple(dict.fromkeys(gates))
 
 
 @attrs.define
@@ -74,26 +100,35 @@ class Inbound:
 
     def _take(self, info: ChannelInfo, event: ChannelEvent) -> InboundResult:
         token = self._token(info, event)
-        reservation = self._match(event)
-        owners = self._owners(token)
-        if reservation is not None and not owners:
-            # No address, or one that nobody has: a mail that was forwarded is answered from somewhere else. What the
-            # event names by its key is the address that was written to.
-            token, owners = reservation.token, self._owners(reservation.token)
-        gates = [] if reservation is None else list(gates_of_rows([reservation]))
-        if token is not None:
-            gates += [Gate("address", token), *(Gate("person", bytes.fromhex(row.person)) for row in owners)]
+        return under_locks(
+            self.parts.store,
+            lambda reader: self._concerns(reader, event, token),
+            _Concerned.gates,
+            lambda tx, concerned, _lasts: self._take_in(tx, info, event, concerned),
+        )
+
+    def _concerns(self, reader: Reader, event: ChannelEvent, token: bytes | None) -> _Concerned:
+        reservation = self._match(reader, event)
+        found = [token, None if reservation is None else reservation.token]
+        tokens = tuple(dict.fromkeys(one for one in found if one is not None))
+        users = reader.contacts_on(tokens) if tokens else {}
+        # An address that somebody has comes first: a mail that was forwarded is answered, or bounces, from another.
+        tokens = tuple(sorted(tokens, key=lambda one: one not in users))
+        owners = tuple(row for one in tokens for row in users.get(one, ()))
+        return _Concerned(tokens=tokens, reservation=reservation, owners=owners)
+
+    def _take_in(self, tx: Transaction, info: ChannelInfo, event: ChannelEvent, concerned: _Concerned) -> InboundResult:
         now, _ = self.parts.guard.read()
-        with self.parts.store.transaction() as tx:
-            tx.lock(list(dict.fromkeys(gates)))
-            if event.event_id is not None and tx.seen_event(info.name, self.parts.safe.event_ref(event.event_id)):
-                return InboundResult(event=event.event, actions=("repeated",))
-            journal = Journal(self.parts)
-            result = self._apply(tx, journal, info, event, token, owners, reservation, now)
-            address = tx.address_refs([token]).get(token) if token is not None else None
-            source = result.reply.value if result.reply is not None else "report"
-            journal.inbound(event.event, info.name, address, source, bool(owners or reservation), result.actions, now)
-            journal.write(tx)
+        if event.event_id is not None and tx.seen_event(info.name, self.parts.safe.event_ref(event.event_id)):
+            return InboundResult(event=event.event, actions=("repeated",))
+        journal = Journal(self.parts)
+        result = self._apply(tx, journal, info, event, concerned, now)
+        first = concerned.tokens[:1]
+        address = tx.address_refs(first).get(first[0]) if first else None
+        source = result.reply.value if result.reply is not None else "report"
+        matched = bool(concerned.owners) or concerned.reservation is not None
+        journal.inbound(event.event, info.name, address, source, matched, result.actions, now)
+        journal.write(tx)
         return result
 
     def _token(self, info: ChannelInfo, event: ChannelEvent) -> bytes | None:
@@ -109,20 +144,9 @@ class Inbound:
             return None
         return self.parts.safe.token(info.address_kind, text)
 
-    def _owners(self, token: bytes | None) -> tuple[ContactRow, ...]:
-        if token is None:
-            return ()
-        with self.parts.store.reader() as reader:
-            return reader.contacts_on([token]).get(token, ())
-
-    def _match(self, event: ChannelEvent) -> ReservationRow | None:
-        if event.key is None:
-            return None
-        request = self.parts.safe.request_of(event.key)
-        if request is None:
-            return None
-        with self.parts.store.reader() as reader:
-            return reader.recall([request]).get(request)
+    def _match(self, reader: Reader, event: ChannelEvent) -> ReservationRow | None:
+        request = None if event.key is None else self.parts.safe.request_of(event.key)
+        return None if request is None else reader.recall([request]).get(request)
 
     def _apply(
         self,
@@ -130,27 +154,28 @@ class Inbound:
         journal: Journal,
         info: ChannelInfo,
         event: ChannelEvent,
-        token: bytes | None,
-        owners: tuple[ContactRow, ...],
-        reservation: ReservationRow | None,
+        concerned: _Concerned,
         now: Instant,
     ) -> InboundResult:
         reply = read_reply(event.text.reveal("inbound")) if event.text is not None else None
         actions: list[str] = []
         stopped: Stopped | None = None
-        order, source = self._order(tx, info, event, reply, token, owners, reservation)
-        if order is not None and token is not None:
-            name_addresses(self.parts, tx, [token])
+        order, source = self._order(tx, info, event, reply, concerned, now)
+        if order is not None and not order.tokens:
+            actions.extend([] if event.address is None else ["unplaced"])
+        elif order is not None:
+            name_addresses(self.parts, tx, journal, order.tokens, now)
             stopped = apply_stops(self.parts, tx, journal, order, source, now)
             actions.append("paused" if reply is Reply.REVIEW else "stopped_all" if _all(order) else "stopped")
         if event.event is DeliveryEvent.BOUNCED_HARD or reply is Reply.WRONG_PERSON:
             status = ContactStatus.RECYCLED if reply is Reply.WRONG_PERSON else ContactStatus.INVALID
-            for row in owners:
+            gone = [row for row in concerned.owners if row.token == concerned.tokens[0]]
+            for row in gone:
                 tx.put_contact(attrs.evolve(row, status=status))
                 journal.contact(row.person, attrs.evolve(row, status=status), now)
-            actions.extend(["invalidated"] if owners else [])
+            actions.extend(["invalidated"] if gone else [])
         if event.event in DELIVERY_RANK:
-            actions.append(self._receipt(tx, journal, info, event, reservation, now))
+            actions.append(self._receipt(tx, journal, info, event, concerned.reservation, now))
         return InboundResult(
             event=event.event,
             actions=tuple(actions) or ("noted",),
@@ -166,34 +191,31 @@ class Inbound:
         info: ChannelInfo,
         event: ChannelEvent,
         reply: Reply | None,
-        token: bytes | None,
-        owners: tuple[ContactRow, ...],
-        reservation: ReservationRow | None,
+        concerned: _Concerned,
+        now: Instant,
     ) -> tuple[StopOrder | None, StopSource]:
-        """The stop an event stands for, if any. It binds the address and everybody on it."""
-        if token is None:
-            return None, StopSource.REPLY
-        persons = tuple(dict.fromkeys(PersonRef(row.person) for row in owners))
+        """The stop an event stands for, if any. It binds the addresses and everybody on them."""
+        persons, tokens = concerned.persons, concerned.tokens
         on_channel = Scope((ANY,), (info.kind.value,))
         promotional = Scope(PROMOTIONAL, (ANY,))
         if event.event in _STOPPING:
             # Unsubscribing from one message is a plain stop in answer to it; who complains wants no mail at all.
             complained = event.event is DeliveryEvent.COMPLAINED
-            scopes = (promotional, on_channel) if complained else plain_stop_scopes(reservation)
-            return StopOrder(persons=persons, tokens=(token,), scopes=scopes), _STOPPING[event.event]
+            scopes = (promotional, on_channel) if complained else plain_stop_scopes(concerned.reservation)
+            return StopOrder(persons=persons, tokens=tokens, scopes=scopes), _STOPPING[event.event]
         if reply is Reply.STOP:
-            answered = tx.last_spent_on(token, info.kind.value)
-            ended = plain_stop_scopes(answered)
-            return StopOrder(persons=persons, tokens=(token,), scopes=ended), StopSource.REPLY
+            answered = concerned.reservation
+            if answered is None and tokens:
+                answered = tx.last_spent_on(tokens[0], info.kind.value)
+            return StopOrder(persons=persons, tokens=tokens, scopes=plain_stop_scopes(answered)), StopSource.REPLY
         if reply is Reply.STOP_ALL:
             # All messages of this channel kind; the same person's other channels stay open for care.
-            return StopOrder(persons=persons, tokens=(token,), scopes=(promotional, on_channel)), StopSource.REPLY
+            return StopOrder(persons=persons, tokens=tokens, scopes=(promotional, on_channel)), StopSource.REPLY
         if reply is Reply.WRONG_PERSON:
-            return StopOrder(tokens=(token,), scopes=(Scope((ANY,), (ANY,)),)), StopSource.WRONG_PERSON
+            return StopOrder(tokens=tokens[:1], scopes=(Scope((ANY,), (ANY,)),)), StopSource.WRONG_PERSON
         if reply is Reply.REVIEW:
-            now, _ = self.parts.guard.read()
             until = Instant(now + _REVIEW_PAUSE)
-            return StopOrder(persons=persons, tokens=(token,), scopes=(promotional,), until=until), StopSource.REPLY
+            return StopOrder(persons=persons, tokens=tokens, scopes=(promotional,), until=until), StopSource.REPLY
         return None, StopSource.REPLY
 
     def _receipt(

@@ -23,12 +23,10 @@ from carelink.audit.bodies import (
     PluginEntry,
     PluginsBody,
     PolicyBody,
-    PreviousLog,
     ReceiptBody,
     ReconciledBody,
     RecoveredBody,
     ReleasedBody,
-    SealedBody,
     StoppedBody,
     SubjectBody,
     SuppressionAddedBody,
@@ -43,7 +41,7 @@ from carelink.audit.merkle import leaf_hash
 from carelink.consent.facts import Facts
 from carelink.consent.pack import Pack
 from carelink.consent.verdict import Decision
-from carelink.errors import StoreError
+from carelink.errors import CarelinkError, StoreError, StoreRestoredError
 from carelink.model.ids import AddressRef, DecisionId, PersonRef, RequestRef, ReservationId, SuppressionId
 from carelink.model.moment import Instant
 from carelink.ports.rows import (
@@ -73,11 +71,9 @@ def _row(body: Body, at: Instant, random: bytes, request: str = "") -> EntryRow:
     return EntryRow(data=data, leaf=leaf_hash(data), request=request)
 
 
-def genesis(
-    entropy: Entropy, *, tenant: str, origin: str, log_key: str, at: Instant, previous: PreviousLog | None = None
-) -> EntryRow:
-    """The first entry of a log; `previous` is the sealed log that it goes on from."""
-    body = GenesisBody(tenant=tenant, origin=origin, log_key=log_key, created=at, previous=previous)
+def genesis(entropy: Entropy, *, tenant: str, origin: str, log_key: str, at: Instant) -> EntryRow:
+    """The first entry of a log."""
+    body = GenesisBody(tenant=tenant, origin=origin, log_key=log_key, created=at)
     return _row(body, at, entropy(_SALT))
 
 
@@ -88,8 +84,15 @@ class Journal:
         self._parts = parts
         self._rows: list[EntryRow] = []
 
-    def write(self, tx: Transaction) -> None:
-        """Append what was gathered. Called once, last, so that index order is commit order."""
+    def write(self, tx: Transaction, *, reconciling: bool = False) -> None:
+        """Append what was gathered. Called once, last, so that index order is commit order.
+
+        Raises:
+            StoreRestoredError: the store is a restored backup. An entry of its own would fork it from its log for
+                good; only reconciling writes.
+        """
+        if self._rows and self._parts.publisher.restored and not reconciling:
+            raise StoreRestoredError("a restored backup takes no entries of its own")
         if self._rows:
             tx.append(self._rows)
             self._rows = []
@@ -136,20 +139,28 @@ class Journal:
         """The one attempt of a claim, with salted keyed commitments to what was said."""
         if row.outcome is None:
             raise StoreError("a hand-over without an outcome cannot be recorded")
-        safe, salt = self._parts.safe, self._parts.entropy(_SALT)
-        wire = attempt.wire
+        salt = self._parts.entropy(_SALT)
         body = HandoverBody(
             reservation=row.id,
             request=row.request,
             channel=row.channel,
             outcome=row.outcome,
             attempted_at=attempt.attempted_at,
-            content=None if content is None else content.use(lambda data: safe.commit(row.patient, salt, data)),
-            wire=None if wire is None else wire.use(lambda data: safe.commit(row.patient, salt, data)),
+            content=self._commitment(row, salt, content),
+            wire=self._commitment(row, salt, attempt.wire),
             provider=None if row.provider is None else row.provider.hex(),
             detail=attempt.result.code or None,
         )
         self._add(body, attempt.attempted_at, row.request, salt)
+
+    def _commitment(self, row: ReservationRow, salt: bytes, data: Personal[bytes] | None) -> str | None:
+        """A commitment under the patient's key; None without one: what left must be written down, key or no key."""
+        if data is None:
+            return None
+        try:
+            return data.use(lambda raw: self._parts.safe.commit(row.patient, salt, raw))
+        except CarelinkError:
+            return None
 
     def released(self, row: ReservationRow, cause: str, at: Instant) -> None:
         """A permit ended without an attempt."""
@@ -260,9 +271,15 @@ class Journal:
         """Coarse facts of a person."""
         self._add(SubjectBody(subject=person, standing=standing, age=age), at)
 
-    def contact(self, person: PersonRef, row: ContactRow, at: Instant) -> None:
-        """A contact point of a person, or its new status."""
-        change = ContactChange(address=row.address, kind=row.kind, status=row.status, verified_at=row.verified_at)
+    def contact(self, person: PersonRef, row: ContactRow, at: Instant, *, ended: bool = False) -> None:
+        """A contact point of a person, its new status, or its end."""
+        change = ContactChange(
+            address=row.address,
+            kind=row.kind,
+            status=row.status,
+            verified_at=row.verified_at,
+            ended=True if ended else None,
+        )
         self._add(SubjectBody(subject=person, contact=change), at)
 
     def guardian(self, subject: PersonRef, row: RelatedRow, at: Instant) -> None:
@@ -337,10 +354,6 @@ class Journal:
     def export(self, first: int, last: int, by: str, readme: str, at: Instant) -> None:
         """Entries left in an export, with a README of this digest."""
         self._add(ExportBody(first=first, last=last, by=by, readme=readme), at)
-
-    def sealed(self, successor: str, key: str, by: str, at: Instant) -> None:
-        """The log ends here and goes on in another."""
-        self._add(SealedBody(successor=successor, key=key, by=by), at)
 
     def witness(self, name: str, size: int, digest: str, at: Instant) -> None:
         """A witness cosigned the log at a size."""

@@ -4,29 +4,29 @@ under the gate locks of the persons and addresses it concerns.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import attrs
 
 from carelink.engine.journal import Journal
+from carelink.engine.locks import address_gate, person_gate, under_locks
+from carelink.engine.membership import follow_merges
 from carelink.engine.parts import Parts
-from carelink.engine.stops import StopOrder, Stopped, apply_stops
+from carelink.engine.stops import StopOrder, Stopped, apply_stops, name_addresses
 from carelink.errors import InvalidInputError, NotFoundError
-from carelink.model.ids import AddressRef, GrantId, PatientId, SuppressionId
+from carelink.model.ids import GrantId, PatientId, PersonRef, SuppressionId
 from carelink.model.moment import Instant
-from carelink.model.scope import Scope
-from carelink.ports.rows import Gate, GrantRow, PatientRow
+from carelink.model.scope import ANY, Scope
+from carelink.ports.rows import Gate, GrantRow, PatientRow, StopRow
 from carelink.ports.store import Reader, Transaction
 from carelink.vocabulary import GrantState, RecipientRole, StopSource
 
-__all__ = ["GrantOrder", "Ledger", "grant_row", "meets", "person_gate"]
+__all__ = ["GrantOrder", "Ledger", "grant_row", "meets", "people_gates", "people_of"]
 
 _MAX_EVIDENCE = 500
 
-
-def person_gate(row: PatientRow) -> Gate:
-    """The gate row of a patient."""
-    return Gate("person", bytes.fromhex(row.person))
+People = Mapping[PatientId, PatientRow]
+"""Surviving records by the id that was named."""
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -64,7 +64,7 @@ class GrantOrder:
 
 @attrs.define
 class Ledger:
-    """Records consent and stops."""
+    """Records consent and stops. Whoever names a record that was merged means the one it was merged into."""
 
     parts: Parts
 
@@ -74,28 +74,34 @@ class Ledger:
         Raises:
             NotFoundError: a patient is unknown; nothing was recorded.
         """
+        return under_locks(
+            self.parts.store,
+            lambda reader: people_of(reader, [order.patient for order in orders]),
+            people_gates,
+            lambda tx, people, _lasts: self._grant_in(tx, people, orders),
+        )
+
+    def _grant_in(self, tx: Transaction, people: People, orders: Sequence[GrantOrder]) -> list[GrantId]:
         now, _ = self.parts.guard.read()
-        with self.parts.store.reader() as reader:
-            patients = _patients(reader, [order.patient for order in orders])
-        self.parts.safe.prefetch(sorted(patients))
-        with self.parts.store.transaction() as tx:
-            tx.lock([person_gate(row) for row in patients.values()])
-            standing = self._standing(tx, list(patients))
-            journal, rows, sealed, ids = Journal(self.parts), [], [], []
-            for order in orders:
-                known = (order.patient, order.scope, order.by, order.evidence)
-                if known in standing:
-                    ids.append(standing[known])
-                    continue
-                row = grant_row(GrantId(self.parts.ref()), order, now)
-                standing[known] = row.id
-                ids.append(row.id)
-                rows.append(row)
-                sealed.append(self.parts.safe.seal(row.patient, "grant", row.id, "evidence", order.evidence))
-                journal.granted(row, patients[row.patient].person, order.evidence, now)
-            tx.add_grants(rows)
-            tx.add_sealed(sealed)
-            journal.write(tx)
+        owners = sorted({row.id for row in people.values()})
+        self.parts.safe.prefetch(owners)
+        standing = self._standing(tx, owners)
+        journal, rows, sealed, ids = Journal(self.parts), [], [], []
+        for order in orders:
+            patient = people[order.patient]
+            row = grant_row(GrantId(self.parts.ref()), attrs.evolve(order, patient=patient.id), now)
+            known = _likeness(row, order.evidence)
+            if known in standing and (order.since is None or order.since == standing[known].since):
+                ids.append(standing[known].id)
+                continue
+            standing[known] = row
+            ids.append(row.id)
+            rows.append(row)
+            sealed.append(self.parts.safe.seal(row.patient, "grant", row.id, "evidence", order.evidence))
+            journal.granted(row, patient.person, order.evidence, now)
+        tx.add_grants(rows)
+        tx.add_sealed(sealed)
+        journal.write(tx)
         return ids
 
     def withdraw(
@@ -107,8 +113,8 @@ class Ledger:
         evidence: str = "",
         at: Instant | None = None,
     ) -> list[GrantId]:
-        """End every standing grant that lies within the scope, and carve nothing else: a grant that reaches
-        further than the scope ends too, since a remainder nobody gave cannot be invented (DESIGN, P3).
+        """End every standing grant that meets the scope, whole: a grant that reaches further than the scope ends too,
+        since a remainder nobody gave cannot be invented (ADR 0010).
 
         Returns:
             The grants that ended.
@@ -116,20 +122,22 @@ class Ledger:
         Raises:
             NotFoundError: the patient is unknown.
         """
-        now, _ = self.parts.guard.read()
-        ended_at = now if at is None else min(at, now)
-        with self.parts.store.transaction() as tx:
-            rows = _patients(tx, [patient])
-            tx.lock([person_gate(row) for row in rows.values()])
+
+        def work(tx: Transaction, people: People, _lasts: Mapping[Gate, Instant]) -> list[GrantId]:
+            now, _ = self.parts.guard.read()
+            ended_at = now if at is None else min(at, now)
+            row = people[patient]
             journal, ended = Journal(self.parts), []
-            for grant in tx.grants([patient]).get(patient, ()):
+            for grant in tx.grants([row.id]).get(row.id, ()):
                 if grant.state is not GrantState.GIVEN or not meets(grant, scope):
                     continue
                 tx.end_grant(grant.id, state, ended_at)
-                journal.grant_ended(grant, rows[patient].person, state, ended_at, evidence, now)
+                journal.grant_ended(grant, row.person, state, ended_at, evidence, now)
                 ended.append(grant.id)
             journal.write(tx)
-        return ended
+            return ended
+
+        return under_locks(self.parts.store, lambda reader: people_of(reader, [patient]), people_gates, work)
 
     def stop(
         self,
@@ -144,45 +152,60 @@ class Ledger:
 
         Raises:
             NotFoundError: the patient is unknown.
+            InvalidInputError: it would stop nobody, or nothing.
         """
-        now, _ = self.parts.guard.read()
-        with self.parts.store.reader() as reader:
-            persons = [row.person for row in _patients(reader, [patient]).values()] if patient is not None else []
-        with self.parts.store.transaction() as tx:
-            gates = [Gate("person", bytes.fromhex(person)) for person in persons]
-            tx.lock([*gates, *(Gate("address", token) for token in tokens)])
-            name_addresses(self.parts, tx, tokens)
+        if patient is None and not tokens:
+            raise InvalidInputError("a stop names a patient or an address")
+        if not scopes or not all(scope.purposes and scope.channels for scope in scopes):
+            raise InvalidInputError("a stop names purposes and channels", hint="`*` is all of them")
+
+        def work(tx: Transaction, people: People, _lasts: Mapping[Gate, Instant]) -> Stopped:
+            now, _ = self.parts.guard.read()
             journal = Journal(self.parts)
-            order = StopOrder(persons=tuple(persons), tokens=tuple(tokens), scopes=tuple(scopes), until=until)
+            name_addresses(self.parts, tx, journal, tokens, now)
+            persons = tuple(row.person for row in people.values())
+            order = StopOrder(persons=persons, tokens=tuple(tokens), scopes=tuple(scopes), until=until)
             stopped = apply_stops(self.parts, tx, journal, order, source, now)
             journal.write(tx)
+            return stopped
+
+        stopped = under_locks(
+            self.parts.store,
+            lambda reader: people_of(reader, [] if patient is None else [patient]),
+            lambda people: (*people_gates(people), *map(address_gate, tokens)),
+            work,
+        )
         self.parts.publisher.tick()
         return stopped
 
     def lift(self, patient: PatientId, scope: Scope, *, by: str) -> list[SuppressionId]:
-        """Lift the patient's own suppressions that lie within the scope. Suppressions of an address stay: an opt-in
-        lifts only its own person and scope.
+        """Lift the patient's own suppressions that lie within the scope, those of records merged into it too.
+        Suppressions of an address stay: an opt-in lifts only its own person and scope.
 
         Raises:
             NotFoundError: the patient is unknown.
         """
-        now, _ = self.parts.guard.read()
-        with self.parts.store.transaction() as tx:
-            rows = _patients(tx, [patient])
-            tx.lock([person_gate(row) for row in rows.values()])
+
+        def look(reader: Reader) -> tuple[PersonRef, ...]:
+            row = people_of(reader, [patient])[patient]
+            return (row.person, *reader.aliases([row.id]).get(row.id, ()))
+
+        def work(
+            tx: Transaction, persons: tuple[PersonRef, ...], _lasts: Mapping[Gate, Instant]
+        ) -> list[SuppressionId]:
+            now, _ = self.parts.guard.read()
             journal, lifted = Journal(self.parts), []
-            for stop in tx.stops([row.person for row in rows.values()], ()):
-                inside = set(stop.purposes) <= set(scope.purposes) and set(stop.channels) <= set(scope.channels)
-                if inside or scope == Scope(("*",), ("*",)):
+            for stop in tx.stops(persons, ()):
+                if _within(stop, scope):
                     tx.lift_stop(stop.id, now)
                     journal.lifted(stop.id, by, now)
                     lifted.append(stop.id)
             journal.write(tx)
-        return lifted
+            return lifted
 
-    def _standing(
-        self, reader: Reader, patients: Sequence[PatientId]
-    ) -> dict[tuple[PatientId, Scope, RecipientRole, str], GrantId]:
+        return under_locks(self.parts.store, look, lambda persons: tuple(map(person_gate, persons)), work)
+
+    def _standing(self, reader: Reader, patients: Sequence[PatientId]) -> dict[tuple[object, ...], GrantRow]:
         found = reader.grants(patients)
         given = [row for rows in found.values() for row in rows if row.state is GrantState.GIVEN]
         if not given:
@@ -195,24 +218,30 @@ class Ledger:
                 continue
             evidence = self.parts.safe.try_open(row.patient, "grant", row.id, "evidence", envelope)
             if evidence is not None:
-                key = (row.patient, Scope(row.purposes, row.channels), row.by, str(evidence.reveal("compare")))
-                standing[key] = row.id
+                standing[_likeness(row, str(evidence.reveal("compare")))] = row
         return standing
 
 
-def name_addresses(parts: Parts, tx: Transaction, tokens: Sequence[bytes]) -> None:
-    """Give each address that has none a pseudonym, so that the log can speak of it."""
-    known = tx.address_refs(tokens)
-    for token in tokens:
-        if token not in known:
-            tx.name_address(token, AddressRef(parts.ref()))
+def _likeness(row: GrantRow, evidence: str) -> tuple[object, ...]:
+    """What two records of one grant have in common; a new end or a separate consent makes it another grant."""
+    return row.patient, row.purposes, row.channels, row.by, row.until, row.separate, row.notice, evidence
 
 
-def _patients(reader: Reader, ids: Sequence[PatientId]) -> dict[PatientId, PatientRow]:
-    found = dict(reader.patients(tuple(dict.fromkeys(ids))))
+def people_of(reader: Reader, ids: Sequence[PatientId]) -> People:
+    """Surviving records by the id that was named.
+
+    Raises:
+        NotFoundError: nobody has one of the ids.
+    """
+    found = follow_merges(reader, ids)
     if any(patient not in found for patient in ids):
         raise NotFoundError("no patient has this id", hint="`find` turns an identifier into an id")
     return found
+
+
+def people_gates(people: People) -> tuple[Gate, ...]:
+    """The gate rows of these persons."""
+    return tuple(dict.fromkeys(person_gate(row.person) for row in people.values()))
 
 
 def grant_row(grant: GrantId, order: GrantOrder, now: Instant) -> GrantRow:
@@ -237,6 +266,15 @@ def meets(grant: GrantRow, scope: Scope) -> bool:
 
 def _meets(left: Sequence[str], right: Sequence[str]) -> bool:
     """Whether two lists of purposes (or channels) have something in common; a family meets its members."""
-    if "*" in left or "*" in right:
+    if ANY in left or ANY in right:
         return True
     return any(a == b or a.startswith(f"{b}.") or b.startswith(f"{a}.") for a in left for b in right)
+
+
+def _within(stop: StopRow, scope: Scope) -> bool:
+    """Whether the scope covers all that the stop covers; a family covers its members."""
+    return _inside(stop.purposes, scope.purposes) and _inside(stop.channels, scope.channels)
+
+
+def _inside(names: Sequence[str], scope: Sequence[str]) -> bool:
+    return ANY in scope or all(name in scope or name.partition(".")[0] in scope for name in names)

@@ -10,8 +10,8 @@ import attrs
 from carelink.consent.facts import StoreState
 from carelink.consent.policy import Policy
 from carelink.engine.safe import Safe
-from carelink.errors import InvalidInputError, NotFoundError
-from carelink.model.moment import MINUTE, SECOND, Instant, Micros
+from carelink.errors import CarelinkError, InvalidInputError, NotFoundError
+from carelink.model.moment import HOUR, MINUTE, SECOND, Instant, Micros
 from carelink.ports.channel import Capabilities, ChannelInfo, LookupResult, SendResult
 from carelink.ports.permit import Permit
 from carelink.ports.store import Reader, Store
@@ -70,6 +70,10 @@ class Dispatcher(Protocol):
 class Publisher(Protocol):
     """Publishes the log and knows whether the store still belongs to it."""
 
+    @property
+    def restored(self) -> bool:
+        """Whether the store is a restored backup that was not reconciled."""
+
     def state(self, reader: Reader) -> StoreState:
         """Whether sending may go on."""
 
@@ -83,7 +87,7 @@ class Options:
 
     region: str = "CN"
     routes: Mapping[str, str] = attrs.field(factory=dict)
-    permit_ttl: Micros = Micros(60 * MINUTE)
+    permit_ttl: Micros = HOUR
     chunk: int = 1000
     unsubscribe: str = ""
 
@@ -126,10 +130,14 @@ class PolicyBook:
         """The compiled policy; None where none was adopted or a pack is missing (the gate then refuses)."""
         if digest in self._compiled:
             return self._compiled[digest]
-        from_store = [reader.pack(pack) for pack in packs]
-        if not digest or None in from_store:
+        texts = [reader.pack(pack) for pack in packs]
+        found = [data for data in texts if isinstance(data, bytes)]
+        if not digest or len(found) != len(texts):
             return None
-        policy = Policy.from_bytes([data for data in from_store if data is not None])
+        try:
+            policy = Policy.from_bytes(found)
+        except CarelinkError:
+            return None  # damaged bytes are no policy; `doctor` says which
         if policy.digest != digest:
             return None
         self._compiled[digest] = policy

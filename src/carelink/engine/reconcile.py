@@ -360,7 +360,7 @@ def reconcile(parts: Parts, notary: Notary, *, by: str, accept_orphans: bool = F
         if done:
             journal = Journal(parts)
             journal.reconciled(size, target, applier.restored, applier.orphaned, by, now)
-            journal.write(tx)
+            journal.write(tx, reconciling=True)
     if done:
         notary.reconciled()
         notary.publish()

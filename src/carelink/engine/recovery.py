@@ -11,17 +11,24 @@ import attrs
 
 from carelink.engine.handover import attempt_key
 from carelink.engine.journal import Journal
+from carelink.engine.locks import gates_of_rows
+from carelink.engine.membership import follow_merges
 from carelink.engine.parts import Parts
-from carelink.engine.settle import gates_of_rows
 from carelink.errors import CarelinkError
-from carelink.model.moment import Instant
+from carelink.model.ids import PatientId
+from carelink.model.moment import MINUTE, Instant, Micros
 from carelink.model.touchpoint import SETTLES
 from carelink.ports.channel import LookupResult
 from carelink.ports.rows import ReservationRow
 from carelink.vault.personal import Personal
 from carelink.vocabulary import Outcome, ReservationState
 
-__all__ = ["Recovered", "recover"]
+__all__ = ["GRACE", "Recovered", "recover"]
+
+GRACE: Final = Micros(1 * MINUTE)
+"""How long after its lease a claim may still be at a channel: an attempt begun within the lease may outlast it. Until
+then "not found" is no answer, except where the channel proves that a repeat is harmless (P6, ADR 0026).
+"""
 
 _BATCH: Final = 1000
 _UNTOLD: Final = LookupResult(found=None)
@@ -35,8 +42,8 @@ class Recovered:
         looked_up: claims the channel could tell about.
         unknown: claims nobody can tell about: maybe delivered, never repeated.
         expired: permits that nobody claimed in time.
-        in_flight: claims whose lease still runs.
-        until: when the last of those leases ends.
+        in_flight: claims that may still be answered; counted to a thousand.
+        until: when the last of those can be settled.
     """
 
     looked_up: int = 0
@@ -47,78 +54,119 @@ class Recovered:
 
 
 def recover(parts: Parts) -> Recovered:
-    """Settle what is overdue."""
-    now, _ = parts.guard.read()
+    """Settle what is overdue, however much it is. Nothing is while the clock cannot be trusted: a clock that jumped
+    ahead would end claims that another process is handing over.
+    """
+    now, steady = parts.guard.read()
+    told = unknown = expired = 0
+    if steady:
+        told, unknown = _settle_overdue(parts, now)
+        expired = _release_late(parts, now)
     with parts.store.reader() as reader:
-        claimed = reader.open_reservations(ReservationState.CLAIMED, limit=_BATCH)
-        held = reader.open_reservations(ReservationState.HELD, limit=_BATCH)
-    overdue = [row for row in claimed if row.lease is not None and row.lease <= now]
-    flying = [row for row in claimed if row.lease is None or row.lease > now]
-    late = [row for row in held if row.expires <= now]
-    told = _settle_claims(parts, overdue, now)
-    _release(parts, late, now)
+        flying = reader.open_reservations(ReservationState.CLAIMED, limit=_BATCH)
     return Recovered(
         looked_up=told,
-        unknown=len(overdue) - told,
-        expired=len(late),
+        unknown=unknown,
+        expired=expired,
         in_flight=len(flying),
-        until=max((row.lease for row in flying if row.lease is not None), default=None),
+        until=max((_ends(parts, row, now) for row in flying), default=None),
     )
 
 
-def _ask(parts: Parts, row: ReservationRow, envelope: bytes | None) -> LookupResult:
+def _ends(parts: Parts, row: ReservationRow, now: Instant) -> Instant:
+    lease = now if row.lease is None else row.lease
+    return lease if lease > now or not _doubtful(parts, row) else Instant(lease + GRACE)
+
+
+def _doubtful(parts: Parts, row: ReservationRow) -> bool:
+    """Whether "not found" says nothing yet: the channel can look up, but a repeat would be a second message."""
+    found = parts.channels.get(row.channel)
+    return found is not None and found[1].lookup and not found[1].harmless_repeat
+
+
+def _settle_overdue(parts: Parts, now: Instant) -> tuple[int, int]:
+    """Page through the overdue claims; those that must wait for their grace to pass are left, and not asked again."""
+    told = unknown = 0
+    waiting: set[str] = set()
+    while True:
+        limit = _BATCH + len(waiting)
+        with parts.store.reader() as reader:
+            rows = reader.open_reservations(ReservationState.CLAIMED, limit=limit, due=now)
+        fresh = [row for row in rows if row.id not in waiting]
+        if not fresh:
+            return told, unknown
+        settled = _settle_claims(parts, fresh, now)
+        waiting.update(row.id for row in fresh if row.id not in settled)
+        told += sum(outcome is not Outcome.UNKNOWN for outcome in settled.values())
+        unknown += sum(outcome is Outcome.UNKNOWN for outcome in settled.values())
+
+
+def _ask(parts: Parts, row: ReservationRow, owner: PatientId, envelope: bytes | None) -> LookupResult:
+    """Ask the channel. `owner`: whose key the address is under, the survivor of the patient it was permitted for."""
     if row.channel not in parts.channels or not parts.channels[row.channel][1].lookup:
         return _UNTOLD
     if envelope is None:
         return _UNTOLD
     try:
-        address: Personal[str] = parts.safe.open(row.patient, "contact", row.contact, "address", envelope)
+        address: Personal[str] = parts.safe.open(owner, "contact", row.contact, "address", envelope)
         return parts.dispatcher.lookup(row.channel, key=attempt_key(parts, row), address=address, since=row.at)
     except CarelinkError:
         return _UNTOLD
 
 
-def _outcome(answer: LookupResult) -> Outcome:
+def _outcome(parts: Parts, row: ReservationRow, answer: LookupResult, now: Instant) -> Outcome | None:
+    """What the answer makes of a claim; None where it is too early to believe it."""
     if answer.found is None:
         return Outcome.UNKNOWN
     if answer.found:
         return answer.outcome if answer.outcome in (Outcome.ACCEPTED, Outcome.AWAITING_HUMAN) else Outcome.ACCEPTED
+    if _doubtful(parts, row) and row.lease is not None and now < row.lease + GRACE:
+        return None
     return Outcome.NOT_SENT
 
 
-def _settle_claims(parts: Parts, rows: Sequence[ReservationRow], now: Instant) -> int:
-    if not rows:
-        return 0
+def _settle_claims(parts: Parts, rows: Sequence[ReservationRow], now: Instant) -> dict[str, Outcome]:
+    """Ask, outside any transaction, and record what came of it; what was settled, by reservation."""
     with parts.store.reader() as reader:
         envelopes = reader.sealed("contact", [row.contact for row in rows], ("address",))
-    answers = {row.id: _ask(parts, row, envelopes.get((row.contact, "address"))) for row in rows}
-    told = 0
+        people = follow_merges(reader, [row.patient for row in rows])
+    found: dict[str, Outcome] = {}
+    for row in rows:
+        owner = people[row.patient].id if row.patient in people else row.patient
+        outcome = _outcome(parts, row, _ask(parts, row, owner, envelopes.get((row.contact, "address"))), now)
+        if outcome is not None:
+            found[row.id] = outcome
+    settled: dict[str, Outcome] = {}
     with parts.store.transaction() as tx:
         tx.lock(gates_of_rows(rows))
-        current = tx.reservations([row.id for row in rows])
+        current = tx.reservations([row.id for row in rows if row.id in found])
         journal, changed = Journal(parts), []
         for row in current.values():
+            settled[row.id] = outcome = found[row.id]
             if row.state is not ReservationState.CLAIMED:
                 continue
-            outcome = _outcome(answers[row.id])
-            told += outcome is not Outcome.UNKNOWN
             after = attrs.evolve(row, state=SETTLES[outcome], outcome=outcome)
             changed.append(after)
             journal.recovered(after, "deadline" if outcome is Outcome.UNKNOWN else "lookup", now)
         tx.put_reservations(changed)
         journal.write(tx)
-    return told
+    return settled
 
 
-def _release(parts: Parts, rows: Sequence[ReservationRow], now: Instant) -> None:
-    if not rows:
-        return
-    with parts.store.transaction() as tx:
-        tx.lock(gates_of_rows(rows))
-        current = tx.reservations([row.id for row in rows])
-        late = [row for row in current.values() if row.state is ReservationState.HELD and row.expires <= now]
-        journal = Journal(parts)
-        tx.put_reservations([attrs.evolve(row, state=ReservationState.RELEASED) for row in late])
-        for row in late:
-            journal.released(row, "expired", now)
-        journal.write(tx)
+def _release_late(parts: Parts, now: Instant) -> int:
+    released = 0
+    while True:
+        with parts.store.reader() as reader:
+            rows = reader.open_reservations(ReservationState.HELD, limit=_BATCH, due=now)
+        if not rows:
+            return released
+        with parts.store.transaction() as tx:
+            tx.lock(gates_of_rows(rows))
+            current = tx.reservations([row.id for row in rows])
+            late = [row for row in current.values() if row.state is ReservationState.HELD and row.expires <= now]
+            journal = Journal(parts)
+            tx.put_reservations([attrs.evolve(row, state=ReservationState.RELEASED) for row in late])
+            for row in late:
+                journal.released(row, "expired", now)
+            journal.write(tx)
+        released += len(late)

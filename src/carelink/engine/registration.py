@@ -6,14 +6,13 @@ A record that names a known identifier updates that patient; it never creates a 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 import attrs
 
 from carelink.engine.amendment import Amendment
 from carelink.engine.journal import Journal
-from carelink.engine.ledger import person_gate
-from carelink.engine.membership import age_band
+from carelink.engine.membership import age_band, follow_merges
+from carelink.engine.merging import mark, merge
 from carelink.engine.parts import Parts
 from carelink.engine.patientinput import ContactInput, PatientInput, Prepared, Registered, RelatedInput, prepare
 from carelink.engine.rowbatch import RowBatch
@@ -27,8 +26,6 @@ from carelink.vault.canonical import canonical_id
 from carelink.vocabulary import AgeBand, Standing
 
 __all__ = ["ContactInput", "PatientInput", "Registered", "Registration", "RelatedInput"]
-
-_MERGE_DEPTH: Final = 8
 
 
 @attrs.define
@@ -53,7 +50,7 @@ class Registration:
         return [answers[number] for number in range(len(inputs))]
 
     def find(self, system: str, value: str) -> PatientId | None:
-        """The patient with this identifier."""
+        """The patient with this identifier: the record that has it, merged or not."""
         return self.find_many([(system, value)]).get((system, value))
 
     def find_many(self, pairs: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], PatientId]:
@@ -71,59 +68,16 @@ class Registration:
     def survivors(self, patients: Sequence[PatientId]) -> Mapping[PatientId, PatientId]:
         """The record each of these goes on in: itself, unless it was merged into another."""
         with self.parts.store.reader() as reader:
-            return _survivors(reader, patients)
+            people = follow_merges(reader, patients)
+        return {patient: people[patient].id if patient in people else patient for patient in patients}
 
     def merge(self, old: PatientId, survivor: PatientId) -> None:
-        """Two records are one person: the old one's suppressions bind the survivor, and so does a death; its grants do
-        not carry over. Where the survivor was itself merged into another, that one is meant.
-
-        Raises:
-            NotFoundError: one of them is unknown.
-            InvalidInputError: they are the same record, or the survivor was merged into the old one.
-        """
-        now, _ = self.parts.guard.read()
-        with self.parts.store.reader() as reader:
-            if len(reader.patients((old, survivor))) != len({old, survivor}):
-                raise NotFoundError("no patient has this id")
-            survivor = _survivors(reader, [survivor])[survivor]
-            rows = reader.patients((old, survivor))
-        if old == survivor:
-            raise InvalidInputError("a record cannot be merged into itself")
-        with self.parts.store.transaction() as tx:
-            tx.lock([person_gate(row) for row in rows.values()])
-            rows = tx.patients((old, survivor))
-            if rows[old].merged_into == survivor:
-                return
-            if rows[survivor].merged_into is not None:
-                raise ConflictError("the surviving record was merged at the same time", hint="try again")
-            journal = Journal(self.parts)
-            if rows[old].standing is Standing.DECEASED and rows[survivor].standing is Standing.ACTIVE:
-                tx.put_patient(attrs.evolve(rows[survivor], standing=Standing.DECEASED))
-                journal.subject(rows[survivor].person, now, standing=Standing.DECEASED)
-            tx.put_patient(attrs.evolve(rows[old], standing=Standing.MERGED, merged_into=survivor))
-            journal.merged(rows[survivor].person, rows[old].person, now)
-            journal.write(tx)
+        """Two records are one person: see `carelink.engine.merging.merge`."""
+        merge(self.parts, old, survivor)
 
     def mark(self, patient: PatientId, standing: Standing) -> None:
-        """Record that a patient died, or that this was recorded in error.
-
-        Raises:
-            NotFoundError: the patient is unknown.
-        """
-        now, _ = self.parts.guard.read()
-        with self.parts.store.reader() as reader:
-            row = reader.patients((patient,)).get(patient)
-        if row is None:
-            raise NotFoundError("no patient has this id")
-        with self.parts.store.transaction() as tx:
-            tx.lock([person_gate(row)])
-            row = tx.patients((patient,))[patient]
-            if row.standing is standing or row.standing in (Standing.ERASED, Standing.MERGED):
-                return
-            tx.put_patient(attrs.evolve(row, standing=standing))
-            journal = Journal(self.parts)
-            journal.subject(row.person, now, standing=standing)
-            journal.write(tx)
+        """Record that a patient died: see `carelink.engine.merging.mark`."""
+        mark(self.parts, patient, standing)
 
     # -- inside --------------------------------------------------------------------------------------------
 
@@ -152,26 +106,30 @@ class Registration:
         forms = list(dict.fromkeys(form for item in wave.values() for form in item.identifiers))
         with parts.store.reader() as reader:
             known = self._known(reader, forms)
-            survivors = _survivors(reader, list(known.values()))
+            survivors = {patient: row.id for patient, row in follow_merges(reader, list(known.values())).items()}
             chosen, later = _choose(wave, known, survivors, answers)
             old = {number: patient for number, patient in chosen.items() if patient is not None}
-            persons = _persons(reader, list(old.values()))
+            concerned = list(dict.fromkeys([*old.values(), *(survivors[patient] for patient in old.values())]))
+            persons = _persons(reader, concerned)
         fresh = {number: PatientId(parts.ref()) for number, patient in chosen.items() if patient is None}
         parts.safe.new_owners(list(fresh.values()))  # keys first, durably, before any row that needs them
         tokens = sorted({token for number in chosen for token in wave[number].tokens})
         now, _ = parts.guard.read()
         with parts.store.transaction() as tx:
             tx.lock([*persons, *(Gate("address", token) for token in tokens)])
-            if self._known(tx, [form for form in forms if form not in known]):
+            again = {patient: row.id for patient, row in follow_merges(tx, list(known.values())).items()}
+            if again != survivors or self._known(tx, [form for form in forms if form not in known]):
                 return {number: wave[number] for number in wave if number not in answers}  # someone was faster
             batch = self._begin(tx, tokens, now)
-            rows = tx.patients(list(old.values()))
-            amendment = Amendment.of(parts, tx, list(rows))
+            rows = tx.patients(concerned)
+            amendment = Amendment.of(parts, tx, list(dict.fromkeys(old.values())))
             for number, patient in fresh.items():
                 self._create(wave[number], patient, batch, amendment.zone)
                 answers[number] = Registered(patient=patient, created=True, unusable=wave[number].unusable)
             for number, patient in old.items():
                 answers[number] = self._update(wave[number], rows[patient], amendment, batch)
+                if wave[number].given.deceased and survivors[patient] != patient:
+                    _bury(rows[survivors[patient]], batch)
             batch.write(tx)
         return later
 
@@ -235,21 +193,11 @@ def _persons(reader: Reader, patients: Sequence[PatientId]) -> list[Gate]:
     return [Gate("person", bytes.fromhex(person)) for person in persons]
 
 
-def _survivors(reader: Reader, patients: Sequence[PatientId]) -> dict[PatientId, PatientId]:
-    """Each patient's surviving record."""
-    rows = dict(reader.patients(patients))
-    survivors = {}
-    for patient in patients:
-        at = patient
-        for _ in range(_MERGE_DEPTH):
-            if at not in rows:
-                rows.update(reader.patients((at,)))
-            onward = rows[at].merged_into if at in rows else None
-            if onward is None:
-                break
-            at = onward
-        survivors[patient] = at
-    return survivors
+def _bury(survivor: PatientRow, batch: RowBatch) -> None:
+    """A death reported under the number of a merged record is the death of the person (P3)."""
+    if survivor.standing is Standing.ACTIVE:
+        batch.changed_patients.append(attrs.evolve(survivor, standing=Standing.DECEASED))
+        batch.journal.subject(survivor.person, batch.now, standing=Standing.DECEASED)
 
 
 def _choose(

@@ -13,7 +13,8 @@ from enum import StrEnum, unique
 import attrs
 
 from carelink.engine.journal import Journal
-from carelink.engine.ledger import GrantOrder, grant_row, meets, person_gate
+from carelink.engine.ledger import GrantOrder, grant_row, meets, people_gates, people_of
+from carelink.engine.locks import under_locks
 from carelink.engine.parts import Parts
 from carelink.model.ids import GrantId, PatientId
 from carelink.model.moment import Instant
@@ -107,21 +108,34 @@ class Reported:
     parts: Parts
 
     def take(self, reports: Sequence[Report]) -> list[Taken]:
-        """Take reports in, in this order, all in one commit. Every patient must be on record.
+        """Take reports in, in this order, all in one commit. A record that was merged means its survivor.
 
         Raises:
+            NotFoundError: a patient is not on record; nothing was taken.
             StoreError, KeyProviderError: the store or the keys cannot be had; nothing was taken.
         """
+        return under_locks(
+            self.parts.store,
+            lambda reader: people_of(reader, [report.order.patient for report in reports]),
+            people_gates,
+            lambda tx, people, _lasts: self._take_in(tx, people, reports),
+        )
+
+    def _take_in(
+        self, tx: Transaction, people: Mapping[PatientId, PatientRow], reports: Sequence[Report]
+    ) -> list[Taken]:
         now, _ = self.parts.guard.read()
-        wanted = list(dict.fromkeys(report.order.patient for report in reports))
-        self.parts.safe.prefetch(wanted)
-        with self.parts.store.reader() as reader:
-            patients = dict(reader.patients(wanted))
-        with self.parts.store.transaction() as tx:
-            tx.lock([person_gate(row) for row in patients.values()])
-            work = _Work(self.parts, now, patients, Journal(self.parts), self._held(tx, wanted))
-            taken = [_take(work, report) for report in reports]
-            work.write(tx)
+        patients = {row.id: row for row in people.values()}
+        self.parts.safe.prefetch(list(patients))
+        work = _Work(self.parts, now, patients, Journal(self.parts), self._held(tx, list(patients)))
+        taken = []
+        for report in reports:
+            survivor = people[report.order.patient].id
+            meant = report
+            if survivor != report.order.patient:
+                meant = attrs.evolve(report, order=attrs.evolve(report.order, patient=survivor))
+            taken.append(_take(work, meant))
+        work.write(tx)
         return taken
 
     def _held(self, tx: Transaction, patients: Sequence[PatientId]) -> dict[PatientId, list[_Held]]:

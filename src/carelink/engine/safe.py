@@ -1,4 +1,4 @@
-"""The safe: what the engine may do with keys. Wraps the key store and the vault so that the engine never holds a key."""
+"""The safe: what the engine may do with keys. Wraps key store and vault, so that the engine never holds a key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from carelink.errors import CarelinkError
+from carelink.errors import CarelinkError, DecryptError
 from carelink.model.ids import RequestRef
 from carelink.model.request import Request
 from carelink.ports.rows import SealedRow
@@ -43,7 +43,6 @@ class Safe:
     def __init__(self, keys: KeyKeeper, tenant: str) -> None:
         self._keys = keys
         self._tenant = tenant
-        self._loaded: dict[str, DataKey] = {}
         root = keys.secret("request")
         self._requests = request_hash(root)
         self._contents = KeyedHash(root, b"carelink/request-content/v1")
@@ -86,7 +85,7 @@ class Safe:
             "version": request.version,
         }
         text = json.dumps(form, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        return self._contents.digest(text.encode())
+        return self._contents.digest(text.encode("utf-8", "surrogatepass"))
 
     def actor_ref(self, name: str) -> str:
         """Pseudonym of a member of staff, 32 hex digits."""
@@ -126,19 +125,28 @@ class Safe:
             KeyProviderError: the key store cannot be written.
         """
         if owners:
-            self._loaded.update(self._keys.new_keys(owners))
+            self._keys.new_keys(owners)
 
     def prefetch(self, owners: Sequence[str]) -> None:
-        """Load data keys in one read; owners without one are told when something of theirs is opened."""
-        missing = [owner for owner in owners if owner not in self._loaded]
-        if missing:
-            found = self._keys.get(missing)
-            self._loaded.update({owner: key for owner, key in found.items() if isinstance(key, DataKey)})
+        """Load data keys in one read; owners without one are told when something of theirs is opened.
+
+        Raises:
+            KeyProviderError: keys cannot be had now.
+        """
+        if owners:
+            self._keys.get(owners)
+
+    def require(self, owner: str) -> None:
+        """See that an owner's key can be had.
+
+        Raises:
+            ErasedError, KeyMissingError, KeyProviderError: as for `seal`.
+        """
+        self._key(owner)
 
     def _key(self, owner: str) -> DataKey:
-        if owner not in self._loaded:
-            self._loaded[owner] = self._keys.one(owner)
-        return self._loaded[owner]
+        # Keys are kept by the key store alone: it forgets them the moment any process destroys one.
+        return self._keys.one(owner)
 
     def seal(self, owner: str, table: str, row: str, column: str, value: Value) -> SealedRow:
         """Seal one field of a row under its owner's key.
@@ -156,8 +164,10 @@ class Safe:
 
         Raises:
             ErasedError, KeyMissingError, KeyProviderError: as for `seal`.
-            DecryptError: it does not open in this place.
+            DecryptError: it does not open in this place, or is no envelope at all.
         """
+        if not isinstance(envelope, bytes):
+            raise DecryptError("a sealed field does not open here")
         return Personal(open_field(self._key(owner), FieldContext(self._tenant, table, column, row), envelope))
 
     def try_open(self, owner: str, table: str, row: str, column: str, envelope: bytes) -> Personal | None:  # type: ignore[type-arg]
@@ -170,10 +180,3 @@ class Safe:
     def commit(self, owner: str, salt: bytes, data: bytes) -> str:
         """Commitment to bytes that dies with the owner's key, 64 hex digits."""
         return commit(self._key(owner), salt, data).hex()
-
-    def forget(self, owner: str | None = None) -> None:
-        """Drop loaded keys: one owner's, or all."""
-        if owner is None:
-            self._loaded.clear()
-        else:
-            self._loaded.pop(owner, None)

@@ -10,14 +10,14 @@ import attrs
 
 from carelink.engine.journal import Journal
 from carelink.engine.parts import Parts
-from carelink.model.ids import PersonRef, ReservationId, SuppressionId
+from carelink.model.ids import AddressRef, PersonRef, ReservationId, SuppressionId
 from carelink.model.moment import Instant
 from carelink.model.scope import ANY, PROMOTIONAL, Scope
 from carelink.ports.rows import ReservationRow, StopRow
 from carelink.ports.store import Transaction
 from carelink.vocabulary import ChannelKind, Purpose, ReservationState, StopSource
 
-__all__ = ["StopOrder", "Stopped", "apply_stops", "opt_out_of", "plain_stop_scopes"]
+__all__ = ["StopOrder", "Stopped", "apply_stops", "name_addresses", "opt_out_of", "plain_stop_scopes"]
 
 
 @attrs.frozen(kw_only=True)
@@ -55,9 +55,30 @@ def plain_stop_scopes(answered: ReservationRow | None) -> tuple[Scope, ...]:
     return tuple(scopes)
 
 
-def opt_out_of(row: ReservationRow) -> StopOrder:
-    """The stop that a provider's "this recipient opted out" stands for: all on this channel kind, for the address."""
-    return StopOrder(persons=(), tokens=(row.token,), scopes=(Scope((ANY,), (row.channel_kind.value,)),))
+def opt_out_of(row: ReservationRow, persons: tuple[PersonRef, ...]) -> StopOrder:
+    """The stop that a provider's "this recipient opted out" stands for: all on this channel kind, for the address and
+    everybody on it.
+    """
+    return StopOrder(persons=persons, tokens=(row.token,), scopes=(Scope((ANY,), (row.channel_kind.value,)),))
+
+
+def name_addresses(
+    parts: Parts, tx: Transaction, journal: Journal, tokens: Sequence[bytes], now: Instant
+) -> dict[bytes, AddressRef]:
+    """The pseudonyms of these addresses; one that has none gets one, so that the log can speak of it. A stop that
+    still stands under its token is carried to the new pseudonym with it: a stop outlives erasure (P3).
+
+    The caller holds the gate locks of the addresses.
+    """
+    found = dict(tx.address_refs(tokens))
+    unnamed = [token for token in dict.fromkeys(tokens) if token not in found]
+    found.update({token: AddressRef(parts.ref()) for token in unnamed})
+    for token in unnamed:
+        tx.name_address(token, found[token])
+    for stop in tx.stops((), unnamed):
+        if stop.token is not None:
+            journal.carried(stop, found[stop.token], now)
+    return found
 
 
 def _covered(scopes: Sequence[Scope], purpose: Purpose, kind: ChannelKind) -> bool:

@@ -246,8 +246,9 @@ class KeyStore:
                     "UPDATE data_keys SET state = 'retired' WHERE owner IN (SELECT value FROM json_each(?))", (names,)
                 )
                 db.executemany("INSERT INTO data_keys VALUES (?, ?, ?, ?, ?, 'active')", rows)
-            for owner in wanted:
+            for owner, key in made.items():
                 self._cache.pop(owner, None)
+                self._keep(key)
             return made
 
     def get(self, owners: Sequence[str]) -> dict[str, DataKey | Erased]:

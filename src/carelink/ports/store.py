@@ -123,10 +123,16 @@ class Reader(Protocol):
     def reservations(self, ids: Sequence[ReservationId]) -> Mapping[ReservationId, ReservationRow]:
         """Reservations by id."""
 
-    def open_reservations(self, state: ReservationState, *, limit: int) -> tuple[ReservationRow, ...]:
+    def open_reservations(
+        self, state: ReservationState, *, limit: int, due: Instant | None = None
+    ) -> tuple[ReservationRow, ...]:
         """Up to `limit` reservations in this state, HELD or CLAIMED, ascending by (at, id). None for the final
-        states: what is over is not listed.
+        states: what is over is not listed. With `due`, only those whose end (the lease of a claim, the expiry of a
+        held permit) is at or before it.
         """
+
+    def last_instants(self, gates: Sequence[Gate]) -> Mapping[Gate, Instant]:
+        """Last instants of gate rows as they stand, without locking them; 0 for one that does not exist yet."""
 
     def open_for(self, persons: Sequence[PersonRef], tokens: Sequence[bytes]) -> tuple[ReservationRow, ...]:
         """Reservations held or claimed that touch any of these (as subject, recipient or token), each once, ascending
@@ -192,11 +198,6 @@ class Transaction(Reader, Protocol):
 
         Raises:
             StoreError: one of them is published.
-        """
-
-    def begin_log(self) -> None:
-        """Take out all entries and begin an empty log. For a successor: the log so far is published as a whole and
-        put away by the caller.
         """
 
     def put_tenant(self, row: TenantRow) -> None:

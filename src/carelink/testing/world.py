@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from carelink.app import CareLink, Wiring
+from carelink.audit.judge import PolicyJudge
+from carelink.audit.replay import replay
 from carelink.channels.registry import registry_of
 from carelink.home import start
 from carelink.keys.folder import KeyFolder
 from carelink.keys.store import KeyStore
 from carelink.model.ids import PatientId
-from carelink.model.moment import parse_instant
+from carelink.model.moment import parse_duration, parse_instant
 from carelink.model.request import Request
 from carelink.packs.loader import DEFAULT_PACKS, bundled_bytes
 from carelink.ports.channel import Channel
@@ -55,9 +57,10 @@ class World:
         channels: Sequence[Channel] = (),
         seed: int = 1,
         permit_ttl: str = "PT1H",
+        clock: FakeClock | None = None,
     ) -> None:
         self.folder = folder
-        self.clock = FakeClock(parse_instant(at))
+        self.clock = FakeClock(parse_instant(at)) if clock is None else clock
         self.entropy = SeededEntropy(seed)
         self.email = RecordingChannel("rec-email", ChannelKind.EMAIL, AddressKind.EMAIL, clock=self.clock)
         self.sms = RecordingChannel("rec-sms", ChannelKind.SMS, AddressKind.PHONE, clock=self.clock)
@@ -65,8 +68,6 @@ class World:
         self._sqlite = sqlite
         self._numbers = count(1)
         self._keys_made = count(1)
-        from carelink.model.moment import parse_duration  # noqa: PLC0415
-
         self.settings = Settings(
             home=folder,
             store=folder / "data" / "carelink.db",
@@ -108,6 +109,19 @@ class World:
             self.link.wiring.store.close()
         self.link = CareLink(self._wire())
         return self.link
+
+    def another(self) -> CareLink:
+        """The same home opened once more, as another process would have it. Whoever asks closes it: on the memory
+        store by closing its keys alone.
+        """
+        return CareLink(self._wire())
+
+    def divergences(self) -> list[str]:
+        """The whole log replayed (P7): what in it contradicts what came before, as text. Empty when all is well."""
+        store = self.link.wiring.store
+        with store.reader() as reader:
+            entries = list(enumerate(reader.entries(0, reader.head().size)))
+        return [str(found) for found in replay(entries, PolicyJudge())]
 
     def content(
         self,
@@ -164,4 +178,4 @@ class World:
     ) -> Request:
         """A request for the patient, with a key of its own unless one is given."""
         made = f"ask-{next(self._keys_made)}" if key is None else key
-        return Request(key=made, patient=patient, purpose=purpose, channel=channel, template=template, **more)  # type: ignore[arg-type]
+        return Request(key=made, patient=patient, purpose=purpose, channel=channel, template=template, **more)

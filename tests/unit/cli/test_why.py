@@ -16,7 +16,7 @@ def test_a_refusal_is_explained_rule_by_rule(desk) -> None:
     assert told.out.startswith("REFUSE  entry ")
     assert "decided again now: the same" in told.out
     assert "would pass from  -" in told.out
-    assert "No consent is on record." in told.out
+    assert "No consent for this purpose and channel is on record." in told.out
     rules = re.findall(r"^  (permit|defer|refuse) +(\S+)", told.out, re.MULTILINE)
     with carelink.open(desk.home) as link:
         applied = {verdict.rule for verdict in link.why("visit 7").decision.verdicts}

@@ -11,6 +11,7 @@ from carelink.model.moment import Instant
 from carelink.model.touchpoint import COUNTS
 from carelink.ports.rows import (
     ContactRow,
+    Gate,
     GrantRow,
     HeadRow,
     PatientRow,
@@ -198,9 +199,16 @@ class MemoryReader:
         """See the port."""
         return _found(self._state.reservations, ids)
 
-    def open_reservations(self, state: ReservationState, *, limit: int) -> tuple[ReservationRow, ...]:
+    def open_reservations(
+        self, state: ReservationState, *, limit: int, due: Instant | None = None
+    ) -> tuple[ReservationRow, ...]:
         """See the port."""
-        return tuple(row for row in self._reservations() if row.state is state and state in _OPEN)[:limit]
+        rows = (row for row in self._reservations() if row.state is state and state in _OPEN)
+        return tuple(row for row in rows if due is None or _end(row) <= due)[:limit]
+
+    def last_instants(self, gates: Sequence[Gate]) -> Mapping[Gate, Instant]:
+        """See the port."""
+        return {gate: self._state.gates.get(gate, Instant(0)) for gate in gates}
 
     def open_for(self, persons: Sequence[PersonRef], tokens: Sequence[bytes]) -> tuple[ReservationRow, ...]:
         """See the port."""
@@ -233,3 +241,8 @@ class MemoryReader:
     def stopped_channels(self) -> frozenset[str]:
         """See the port."""
         return frozenset(self._state.stopped_channels)
+
+
+def _end(row: ReservationRow) -> Instant:
+    """When an open reservation is over: a claim with its lease, a permit with its own end."""
+    return row.lease if row.state is ReservationState.CLAIMED and row.lease is not None else row.expires

@@ -4,8 +4,6 @@ SELECT size, frontier, published FROM head WHERE id = 1;
 UPDATE head SET size = ?, frontier = ? WHERE id = 1;
 -- name: set_published
 UPDATE head SET published = max(published, ?) WHERE id = 1 AND size >= ?;
--- name: reset_head
-UPDATE head SET size = 0, frontier = ?, published = 0 WHERE id = 1;
 -- name: entries
 SELECT data FROM entries WHERE id >= ? AND id < ? ORDER BY id;
 -- name: entries_for
@@ -115,6 +113,9 @@ ON r.request = k.value AND r.state <> 'released' ORDER BY at, r.id;
 SELECT r.* FROM json_each(?) AS k CROSS JOIN reservations AS r ON r.id = k.value;
 -- name: open_reservations
 SELECT * FROM reservations WHERE state = ? AND state IN ('held', 'claimed') ORDER BY at, id LIMIT ?;
+-- name: due_reservations
+SELECT * FROM reservations WHERE state = ? AND state IN ('held', 'claimed')
+AND CASE state WHEN 'claimed' THEN lease ELSE expires END <= ? ORDER BY at, id LIMIT ?;
 -- name: open_for
 SELECT r.* FROM json_each(?) AS k CROSS JOIN reservations AS r ON r.subject = k.value WHERE state IN ('held', 'claimed')
 UNION

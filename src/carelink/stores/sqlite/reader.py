@@ -7,11 +7,12 @@ import sqlite3
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NoReturn, TypeVar
 
-from carelink.errors import StoreError
+from carelink.errors import DamagedRowError, StoreError
 from carelink.model.ids import AddressRef, PatientId, PersonRef, RequestRef, ReservationId
 from carelink.model.moment import Instant
 from carelink.ports.rows import (
     ContactRow,
+    Gate,
     GrantRow,
     HeadRow,
     PatientRow,
@@ -59,7 +60,7 @@ def _read(make: Callable[[Any], R], rows: Iterable[Any]) -> list[R]:
     except _UNREADABLE:
         found = None
     if found is None:
-        raise StoreError("a row holds what this version cannot read", hint="restore a backup, then reconcile")
+        raise DamagedRowError("a row holds what this version cannot read")
     return found
 
 
@@ -207,9 +208,19 @@ class SqliteReader:
         """See the port."""
         return {row.id: row for row in _read(form.reservation_row, self._all("reservations", listed(ids)))}
 
-    def open_reservations(self, state: ReservationState, *, limit: int) -> tuple[ReservationRow, ...]:
+    def open_reservations(
+        self, state: ReservationState, *, limit: int, due: Instant | None = None
+    ) -> tuple[ReservationRow, ...]:
         """See the port."""
-        return tuple(_read(form.reservation_row, self._all("open_reservations", state.value, limit)))
+        if due is None:
+            return tuple(_read(form.reservation_row, self._all("open_reservations", state.value, limit)))
+        return tuple(_read(form.reservation_row, self._all("due_reservations", state.value, due, limit)))
+
+    def last_instants(self, gates: Sequence[Gate]) -> Mapping[Gate, Instant]:
+        """See the port."""
+        rows = self._all("gates", listed((gate.kind, gate.key.hex()) for gate in gates))
+        found = {Gate(kind, bytes.fromhex(key)): Instant(last) for kind, key, last in rows}
+        return {gate: found.get(gate, Instant(0)) for gate in gates}
 
     def open_for(self, persons: Sequence[PersonRef], tokens: Sequence[bytes]) -> tuple[ReservationRow, ...]:
         """See the port."""

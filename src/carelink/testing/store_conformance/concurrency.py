@@ -104,6 +104,15 @@ class TestLocks:
         with store.transaction() as tx:
             assert tx.lock([gate, other]) == {gate: a.at(5), other: 0}
 
+    def test_a_snapshot_tells_last_instants_without_locking(self, store: Store) -> None:
+        gate, other = Gate("person", b"\x01"), Gate("address", b"\x01")
+        with store.transaction() as tx:
+            tx.lock([gate])
+            tx.advance([gate], a.at(5))
+        with store.reader() as reader:
+            assert reader.last_instants([other, gate, gate]) == {gate: a.at(5), other: 0}
+            assert reader.last_instants([]) == {}
+
     def test_only_a_locked_gate_is_advanced(self, store: Store) -> None:
         gate, other = Gate("person", b"\x01"), Gate("person", b"\x02")
         with store.transaction() as tx:

@@ -23,8 +23,8 @@ SPENT, RELEASED = ReservationState.SPENT, ReservationState.RELEASED
 
 
 def _in(number: int, state: ReservationState, **changes: object) -> ReservationRow:
-    lease = a.at(number + 5) if state is CLAIMED else None
-    return a.reservation(number, state=state, lease=lease, **changes)
+    changes.setdefault("lease", a.at(number + 5) if state is CLAIMED else None)
+    return a.reservation(number, state=state, **changes)
 
 
 class TestReservations:
@@ -161,6 +161,18 @@ class TestReservations:
             assert reader.open_reservations(CLAIMED, limit=9) == (_in(4, CLAIMED),)
             assert reader.open_reservations(SPENT, limit=9) == ()
             assert reader.open_reservations(RELEASED, limit=9) == ()
+
+    def test_open_ones_that_are_due_end_at_the_instant(self, store: Store) -> None:
+        held = [_in(n, HELD, expires=a.at(n)) for n in (1, 2, 3)]
+        claimed = [_in(n, CLAIMED, lease=a.at(n), expires=a.at(n + 50)) for n in (4, 5)]
+        with store.transaction() as tx:
+            tx.add_reservations([*reversed(held), *claimed])
+        with store.reader() as reader:
+            assert reader.open_reservations(HELD, limit=9, due=a.at(2)) == tuple(held[:2])
+            assert reader.open_reservations(HELD, limit=1, due=a.at(2)) == tuple(held[:1])
+            assert reader.open_reservations(HELD, limit=9, due=Instant(a.at(1) - 1)) == ()
+            assert reader.open_reservations(CLAIMED, limit=9, due=a.at(4)) == (claimed[0],)
+            assert reader.open_reservations(SPENT, limit=9, due=a.at(99)) == ()
 
     def test_open_ones_that_touch_a_person_or_an_address(self, store: Store) -> None:
         by_recipient = a.reservation(2, recipient=a.person(1), at=a.at(1))
