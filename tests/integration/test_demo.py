@@ -223,9 +223,9 @@ def test_the_sample_with_synthetic_consents(synthetic: Told) -> None:
 
 
 def test_minors_of_the_sample(synthetic: Told) -> None:
-    children = {
+    children = {  # the first decision about each: whoever says STOP later is picked by chance, and may be one of them
         body.facts.subject: body
-        for body in synthetic.decisions
+        for body in reversed(synthetic.decisions)
         if isinstance(body.facts.age, Known)
         and body.facts.age.value in CHILDREN
         and ReasonCode.SUBJECT_DECEASED not in [v.reason for v in body.reasons]
