@@ -173,10 +173,8 @@ def _send_selection(link: CareLink, args: argparse.Namespace, pause: Pause) -> i
     chosen, tally = selection(link, args), OutcomeTally()
     with link.wiring.store.reader() as reader:
         zone = reader.tenant().zone
-    try:
-        send_all(link, chosen, tally, pause, chosen.count)
-    finally:
-        tally.print(say=speaker(args), zone=zone)
+    send_all(link, chosen, tally, pause, chosen.count)
+    tally.print(say=speaker(args), zone=zone)
     only = tally.last if tally.total == 1 else None
     if only is None:
         failed = sum(count for count, _ in tally.errors.values())
