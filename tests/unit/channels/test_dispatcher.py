@@ -134,6 +134,15 @@ def test_an_error_of_prepare_is_refused_and_nothing_is_sent(rig: Rig, error: Exc
     assert rig.sends == 0
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [SendResult(outcome=Outcome.THROTTLED, retry_after=0), SendResult(outcome=Outcome.ACCEPTED, provider_id="x" * 256)],  # type: ignore[arg-type]
+)
+def test_an_answer_at_the_edge_of_the_contract(rig: Rig, answer: SendResult) -> None:
+    rig.answers(lambda: answer)
+    assert rig.attempt().result == answer
+
+
 def test_an_interrupt_in_prepare_passes_through(rig: Rig) -> None:
     rig.channel.prepare = lambda message: _raise(KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
@@ -235,7 +244,16 @@ def test_what_went_wrong_is_told_to_operators_by_kind_only(rig: Rig) -> None:
     rig.answers(lambda: _raise(ValueError("canary +8613800138000")))
     with structlog.testing.capture_logs() as told:
         rig.attempt()
-    assert told == [{"event": "send_raised", "channel": "pigeon", "code": "ValueError", "log_level": "warning"}]
+        rig.channel.prepare = lambda message: _raise(KeyError("canary"))
+        rig.attempt()
+        rig.channel.lookup = lambda key, address, since: _raise(OSError("canary"))
+        _lookup(rig)
+    assert [(line["event"], line["channel"], line["code"]) for line in told] == [
+        ("send_raised", "pigeon", "ValueError"),
+        ("prepare_raised", "pigeon", "KeyError"),
+        ("lookup_raised", "pigeon", "OSError"),
+    ]
+    assert "canary" not in str(told)
 
 
 def test_a_log_that_cannot_be_written_changes_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

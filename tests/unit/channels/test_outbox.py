@@ -15,11 +15,11 @@ from carelink.channels.console import ConsoleChannel
 from carelink.channels.outbox import OutboxChannel
 from carelink.errors import ConfigurationError, InvalidInputError
 from carelink.model.moment import SECOND, Instant
-from carelink.ports.channel import OutboundMessage, Prepared
+from carelink.ports.channel import Health, LookupResult, OutboundMessage, Prepared
 from carelink.testing.fakes import FakeClock
 from carelink.testing.permits import permit_for_tests
 from carelink.vault.personal import Personal
-from carelink.vocabulary import ChannelKind, Outcome, Purpose
+from carelink.vocabulary import AddressKind, ChannelKind, Outcome, Purpose
 
 _AT = Instant(1_800_000_000_000_000)
 _KEY = "0123456789abcdef" * 2
@@ -115,9 +115,9 @@ def test_a_repeat_changes_nothing(box: Box) -> None:
 
 
 def test_lookup_knows_what_is_there(box: Box) -> None:
-    assert box.channel.lookup(_KEY, _NOBODY, Instant(0)).found is False
+    assert box.channel.lookup(_KEY, _NOBODY, Instant(0)) == LookupResult(found=False, outcome=Outcome.NOT_SENT)
     box.channel.send(box.prepared())
-    assert box.channel.lookup(_KEY, _NOBODY, Instant(0)).found is True
+    assert box.channel.lookup(_KEY, _NOBODY, Instant(0)) == LookupResult(found=True, outcome=Outcome.ACCEPTED)
     assert box.channel.lookup("f" * 32, _NOBODY, Instant(0)).found is False
 
 
@@ -226,6 +226,36 @@ def test_a_link_that_may_not_be_durable_is_unknown(box: Box, monkeypatch: pytest
         patch.setattr(os, "fsync", lambda descriptor: next(calls)(descriptor))  # noqa: PLW0108  another one each time
         result = box.channel.send(box.prepared())
     assert (result.outcome, result.code) == (Outcome.UNKNOWN, "not_synced")
+
+
+def test_a_folder_that_cannot_be_looked_into_cannot_tell(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    box.channel.send(box.prepared())
+    monkeypatch.setattr(os, "scandir", _fails)
+    assert box.channel.lookup(_KEY, _NOBODY, Instant(0)) == LookupResult(found=None)
+
+
+def test_new_folders_are_durable_in_their_parents(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    real = os.open
+
+    def watch(path: Any, flags: int, *more: Any) -> int:
+        if Path(path).is_dir():
+            synced.append(Path(path).name)
+        return real(path, flags, *more)
+
+    monkeypatch.setattr(os, "open", watch)
+    assert box.channel.health() == Health(ok=True)
+    assert synced == ["deep", "outbox", "outbox"]
+
+
+def test_what_they_say_of_themselves() -> None:
+    mail, text = (OutboxChannel(kind, {"folder": "x"}) for kind in (ChannelKind.EMAIL, ChannelKind.SMS))
+    assert (mail.info.name, mail.info.address_kind, mail.info.local) == ("outbox-email", AddressKind.EMAIL, True)
+    assert (text.info.name, text.info.address_kind, text.info.local) == ("outbox-sms", AddressKind.PHONE, True)
+    assert mail.capabilities == text.capabilities
+    assert mail.capabilities.lookup
+    assert mail.capabilities.harmless_repeat
+    assert mail.capabilities.health
 
 
 def test_a_folder_that_is_none(tmp_path: Path) -> None:

@@ -325,7 +325,28 @@ def test_a_channel_that_breaks_the_contract(channel: Any, says: str) -> None:
         registry_of([channel])
 
 
+@pytest.mark.parametrize(
+    ("kind", "addresses"),
+    [
+        (ChannelKind.SMS, {AddressKind.PHONE}),
+        (ChannelKind.EMAIL, {AddressKind.EMAIL}),
+        (ChannelKind.CHAT, {AddressKind.CHAT}),
+        (ChannelKind.TASK, set(AddressKind)),
+    ],
+)
+def test_which_addresses_fit_which_kind(kind: ChannelKind, addresses: set[AddressKind]) -> None:
+    fitting = set()
+    for address in AddressKind:
+        try:
+            check_channel("loft", _channel(kind=kind, address_kind=address))
+        except PluginError:
+            continue
+        fitting.add(address)
+    assert fitting == addresses
+
+
 def test_a_good_channel_passes() -> None:
+    assert check_channel("loft", _claims(latency=1, max_length=0)).name == "pigeon"
     assert check_channel("loft", _channel()).name == "pigeon"
 
 

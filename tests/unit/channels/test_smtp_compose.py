@@ -225,3 +225,46 @@ def test_a_plain_name_stays_plain_and_an_odd_one_is_encoded() -> None:
     assert compose(_message(), read_options(base))[1].startswith(b"From: clinic@example.org\r\n")
     answer = compose(_message(), read_options({**base, "reply_to": "desk@example.org"}))[1]
     assert b"\r\nReply-To: desk@example.org\r\n" in answer
+
+
+@pytest.mark.parametrize(
+    ("text", "usual", "readable"),
+    [
+        ("plain", "7bit", "7bit"),
+        ("x" * 78, "7bit", "7bit"),
+        ("x" * 79, "quoted-printable", "8bit"),
+        ("blank at the end ", "quoted-printable", "8bit"),
+        ("~" * 60, "7bit", "7bit"),
+        ("~" * 100, "quoted-printable", "8bit"),
+        ("café au lait", "quoted-printable", "8bit"),
+        ("é" + "x" * 9, "quoted-printable", "8bit"),
+        ("é" + "x" * 8, "base64", "8bit"),
+        ("复查", "base64", "8bit"),
+        ("x" * 997, "quoted-printable", "8bit"),
+        ("x" * 998, "quoted-printable", "quoted-printable"),
+        ("a\rb", "base64", "base64"),
+        ("a\x00b", "quoted-printable", "quoted-printable"),
+    ],
+)
+def test_the_transfer_encoding(text: str, usual: str, readable: str) -> None:
+    message = _message(body=Personal(text))
+    assert _read(compose(message, _OPTIONS)[1])["Content-Transfer-Encoding"] == usual
+    wire = compose(_message(body=Personal(text)), _OPTIONS, readable=True)[1]
+    mail = message_from_bytes(wire)
+    assert mail["Content-Transfer-Encoding"] == readable
+    content = mail.get_payload(decode=True)
+    assert isinstance(content, bytes)
+    assert content.decode().replace("\r\n", "\n") == _canonical(text)
+
+
+@pytest.mark.parametrize(("length", "plain"), [(64, True), (65, False)])
+def test_a_long_subject_or_name_is_folded(length: int, plain: bool) -> None:
+    assert (b"Subject: " + b"x" * length in _wire(subject=Personal("x" * length))) is plain
+    named = read_options({"host": "mail.example.org", "sender": "clinic@example.org", "sender_name": "x" * length})
+    assert compose(_message(), named)[1].startswith(b"From: " + b"x" * length + b"\r\n") is plain
+
+
+def test_the_longest_local_part() -> None:
+    assert mailbox_of("x" * 64 + "@example.invalid") is not None
+    assert "x" * 64 not in repr(mailbox_of("x" * 64 + "@example.invalid"))
+    assert "example.invalid" not in repr(mailbox_of("x@example.invalid"))

@@ -259,6 +259,11 @@ def test_html_and_other_charsets() -> None:
         b"\n\nX\n", b"\n\n" + "退订镕".encode("gb18030") + b"\n"
     )
     assert _text(gb) == "退订镕"
+    lines = "<html><body>one<br>two<li>three</li><script>STOP</script>four<style>x</style></body></html>"
+    assert _text(_reply(lines, kind="text/html; charset=utf-8")) == "one\ntwo\nthree\nfour"
+    nested = "<blockquote><blockquote>STOP</blockquote>STOP</blockquote>after &amp; before"
+    assert _text(_reply(nested, kind="text/html; charset=utf-8")) == "after & before"
+    assert _text(_reply("</blockquote></blockquote>shown", kind="text/html; charset=utf-8")) == "shown"
     wrong = _reply("X", kind="text/plain; charset=no-such").replace(b"\n\nX\n", b"\n\n" + "退订".encode() + b"\n")
     assert _text(wrong) == "退订"
     both = """
@@ -318,6 +323,26 @@ def test_a_machines_answer_is_no_reply(extra: str) -> None:
 )
 def test_a_vacation_note_is_no_reply(subject: str) -> None:
     assert read_mail(_reply("STOP", subject=subject), _OPTIONS) == ()
+
+
+@pytest.mark.parametrize("sender", ["MAILER-DAEMON@x.example", "postmaster@x.example", "No-Reply@x.example"])
+def test_a_machines_address_is_no_reply(sender: str) -> None:
+    assert read_mail(_reply("STOP").replace(b"li@example.invalid", sender.encode(), 1), _OPTIONS) == ()
+    assert read_mail(_reply("STOP").replace(b"li@example.invalid", b"li+" + sender.encode(), 1), _OPTIONS) != ()
+
+
+def test_keys_are_found_in_any_case() -> None:
+    upper = f"<{_KEY.upper()}@EXAMPLE.ORG>".encode()
+    assert _only(_reply("x").replace(f"<{_KEY}@example.org>".encode(), upper)).key == _KEY
+    assert _only(_dsn(to=f"BOUNCES+{_KEY.upper()}@SENDER.example")).key == _KEY
+
+
+def test_a_mail_that_is_too_large_is_not_read() -> None:
+    mail = _reply("STOP")
+    most = 32 * 1024 * 1024
+    assert read_mail(mail + b" " * (most - len(mail)), _OPTIONS)
+    with pytest.raises(InvalidInputError):
+        read_mail(mail + b" " * (most - len(mail) + 1), _OPTIONS)
 
 
 def test_a_persons_mail_that_says_it_is_not_automatic_is_a_reply() -> None:

@@ -97,3 +97,19 @@ def test_nothing_secret_shows() -> None:
     shown = f"{channel!r} {channel!s} {options!r} {options!s} {settings!r}"
     assert "secret-77" not in shown
     assert "clinic-login" not in f"{channel!r} {options!r}"
+
+
+def test_the_ends_of_each_range() -> None:
+    for change in (
+        {"port": 1},
+        {"port": 65535},
+        {"timeout": 1},
+        {"timeout": 600},
+        {"bounces": "x" * 31 + "@example.org", "verp": True},
+        {"bounces": "x" * 40 + "@example.org"},
+    ):
+        read_options({**_GOOD, **change})
+    for change in ({"port": 65536}, {"timeout": 601}, {"bounces": "x" * 32 + "@example.org", "verp": True}):
+        with pytest.raises(ConfigurationError):
+            read_options({**_GOOD, **change})
+    assert read_options(_GOOD).verp is False

@@ -56,6 +56,19 @@ _TABLE = [
     (Stage.DOT, 552, "5.3.4", Outcome.REFUSED),
     (Stage.DOT, 552, "5.2.2", Outcome.RECIPIENT_LIMIT),
     (Stage.DOT, 554, "", Outcome.REFUSED),
+    (Stage.DOT, 354, "", Outcome.UNKNOWN),
+    (Stage.DOT, 334, "", Outcome.UNKNOWN),
+    (Stage.CONNECT, 500, "", Outcome.ACCOUNT),
+    (Stage.TLS, 500, "", Outcome.NOT_SENT),
+    (Stage.NOOP, 500, "", Outcome.NOT_SENT),
+    (Stage.RSET, 500, "", Outcome.NOT_SENT),
+    (Stage.DATA, 552, "", Outcome.RECIPIENT_LIMIT),
+    (Stage.DATA, 552, "5.3.4", Outcome.REFUSED),
+    (Stage.RCPT, 421, "4.2.2", Outcome.THROTTLED),
+    (Stage.RCPT, 420, "4.2.2", Outcome.RECIPIENT_LIMIT),
+    (Stage.RCPT, 422, "4.2.2", Outcome.RECIPIENT_LIMIT),
+    *[(stage, code, "", Outcome.ACCOUNT) for stage in (Stage.RCPT, Stage.DOT) for code in (530, 534, 535, 538)],
+    *[(Stage.RCPT, code, "", Outcome.REFUSED) for code in (529, 531, 533, 536, 537, 539)],
 ]
 
 
@@ -98,3 +111,13 @@ def test_a_status_of_another_class_is_not_believed() -> None:
     assert reply_of(550, b"5.1.1 nobody") == Reply(550, "5.1.1")
     assert reply_of(550, b"5.1.1111 nobody") == Reply(550, "")
     assert reply_of(421, b"mail.example.org 4.3.2") == Reply(421, "")
+
+
+def test_only_2xx_is_done() -> None:
+    assert [code for code in (199, 200, 250, 299, 300, 354, 421, 550) if Reply(code).positive] == [200, 250, 299]
+
+
+def test_the_code_names_stage_reply_and_status() -> None:
+    assert judge(Stage.RCPT, Reply(550, "5.1.1")).code == "rcpt_550_5.1.1"
+    assert judge(Stage.DOT, Reply(250)).code == "dot_250"
+    assert judge(Stage.BANNER, None).code == "banner_lost"
