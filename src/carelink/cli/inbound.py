@@ -27,7 +27,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("inbound", help="take in delivery reports and replies (STOP, 退订)")
     parser.add_argument(
         "file",
-        help="JSON lines {event, channel, address, text, key, ...}; a mail (--mail); a Maildir or a folder of .eml "
+        help="JSON lines {event, channel, address, text, key, ...}; a mail (.eml, or --mail); a Maildir or a folder of .eml "
         "files; - for standard input",
     )
     parser.add_argument("--channel", help="channel of lines that name none (sms), or of the mails (email)")
@@ -141,12 +141,12 @@ def _lines(link: CareLink, channel: str, data: bytes) -> tuple[int, int]:
 
 def run(args: argparse.Namespace) -> int:
     """Take in, and say what was done."""
-    folder = Path(args.file)
+    folder = Path(args.file)  # or a file; `-` is neither
     with open_link(args) as link:
         if args.file != "-" and folder.is_dir():
             _reader_of_mails(link, args.channel)
             good, bad = _folder(link, args.channel, folder)
-        elif args.mail:
+        elif args.mail or folder.suffix == ".eml":
             _mail(link, args.channel, read_input(args.file))
             good, bad = 1, 0
         else:

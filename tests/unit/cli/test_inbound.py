@@ -51,7 +51,10 @@ def test_one_mail(clinic):
     (clinic.folder / "reply.eml").write_text(_mail("STOP"))
     ran = clinic.run("inbound", "reply.eml", "--mail")
     assert (ran.code, "stopped" in ran.out) == (0, True)
-    assert "repeated" in clinic.run("inbound", "reply.eml", "--mail").out
+    assert "repeated" in clinic.run("inbound", "reply.eml").out
+    (clinic.folder / "reply").write_text(_mail("STOP"))
+    assert clinic.run("inbound", "reply").code == 1  # lines, none of them an event
+    assert "repeated" in clinic.run("inbound", "reply", "--mail").out
 
 
 def test_a_mail_from_standard_input(clinic):
