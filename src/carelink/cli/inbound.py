@@ -27,8 +27,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("inbound", help="take in delivery reports and replies (STOP, 退订)")
     parser.add_argument(
         "file",
-        help="JSON lines {event, channel, address, text, key, ...}; a mail (.eml, or --mail); a Maildir or a folder of .eml "
-        "files; - for standard input",
+        help="JSON lines {event, channel, address, text, key, ...}; a mail (.eml, or --mail); a Maildir or a folder of "
+        ".eml files; - for standard input",
     )
     parser.add_argument("--channel", help="channel of lines that name none (sms), or of the mails (email)")
     parser.add_argument("--mail", action="store_true", help="the file is one mail: a bounce, a complaint or a reply")
