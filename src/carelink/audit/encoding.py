@@ -26,6 +26,20 @@ _ENCODER: Final = json.JSONEncoder(
 _SUSPECT: Final = re.compile(rb"[:,\[](?:n|-?(?:[0-9]++[.eE]|[0-9]{17}|9[0-9]{15}))")
 
 
+def _integer(text: str) -> int:
+    number = int(text)
+    if not -MAX_INTEGER <= number <= MAX_INTEGER:
+        raise ValueError
+    return number
+
+
+def _no_float(_: str) -> NoReturn:
+    raise ValueError
+
+
+_DECODER: Final = json.JSONDecoder(parse_int=_integer, parse_float=_no_float, parse_constant=_no_float)
+
+
 def encode(value: dict[str, object]) -> bytes:
     """The canonical bytes of an object.
 
@@ -56,9 +70,11 @@ def decode(data: bytes) -> dict[str, object]:
             number spellings, integers beyond 2^53 - 1, surrogates, keys that are not ASCII, or not an object.
     """
     value: object = None
+    again = b""
     failed = ""
     try:
-        value = json.loads(data.decode(), parse_float=_no_float, parse_constant=_no_float)
+        value = _DECODER.decode(data.decode())
+        again = _ENCODER.encode(value).encode()
     except UnicodeDecodeError:
         failed = "an entry is not UTF-8"
     except (ValueError, RecursionError):
@@ -67,13 +83,11 @@ def decode(data: bytes) -> dict[str, object]:
         raise FormatError(failed)
     if not isinstance(value, dict):
         raise FormatError("an entry is not an object")
-    if encode(value) != data:
+    if again != data:
         raise FormatError("an entry is not in canonical form")
+    if b"null" in data or not data.isascii():  # numbers were looked at as they were read
+        _look(value)
     return value
-
-
-def _no_float(_: str) -> NoReturn:
-    raise ValueError
 
 
 def _look(value: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final, TypeVar
 
@@ -16,6 +17,8 @@ from carelink.audit.schema import (
     REF,
     TEXT,
     Codec,
+    Metadata,
+    Shape,
     as_object,
     bad,
     choice,
@@ -60,7 +63,6 @@ from carelink.vocabulary import (
 __all__ = ["SHAPES", "TOUCH_LETTERS", "facts_from_json"]
 
 T = TypeVar("T")
-Metadata = Mapping[str, Codec]
 
 _ABSENT: Final = {absent.value: absent for absent in Absent}
 _PURPOSE: Final = {purpose.value: purpose for purpose in Purpose}
@@ -71,25 +73,22 @@ _TOUCH: Final = 4
 """Elements of a touch that answered nothing; one that replied has the word "reply" as a fifth."""
 
 
-class _Shape:
-    """An object in the facts: its fields and their types."""
+def _shape(required: Mapping[str, Metadata], optional: Mapping[str, Metadata] | None = None) -> Shape:
+    """A shape of fields given as in `carelink.audit.schema`."""
+    return Shape(*({name: each["codec"] for name, each in fields.items()} for fields in (required, optional or {})))
 
-    def __init__(self, required: dict[str, Metadata], optional: dict[str, Metadata] | None = None) -> None:
-        fields = {**required, **(optional or {})}
-        self.codecs = {name: metadata["codec"] for name, metadata in fields.items()}
-        self.required, self._allowed = frozenset(required), frozenset(fields)
 
-    def read(self, value: object, field: str) -> dict[str, Any]:
-        """The fields, each read."""
-        found = as_object(value, field, self.required, self._allowed)
-        return {name: self.codecs[name].read(item, f"{field}.{name}") for name, item in found.items()}
+@lru_cache(maxsize=1024)
+def _scope(purposes: tuple[str, ...], channels: tuple[str, ...]) -> Scope:
+    """Scopes are few and stand in every decision."""
+    return Scope(purposes, channels)
 
 
 def _read_scope(value: object, field: str) -> Scope:
     found = as_object(value, field, _SCOPE_FIELDS, _SCOPE_FIELDS)
     purposes = _PURPOSE_NAMES.read(found["purposes"], f"{field}.purposes")
     channels = _CHANNEL_NAMES.read(found["channels"], f"{field}.channels")
-    scope = Scope(purposes, channels)
+    scope = _scope(purposes, channels)
     if scope.purposes != purposes or scope.channels != channels:
         raise bad(field, "is not sorted")
     return scope
@@ -100,7 +99,7 @@ _PURPOSE_NAMES: Final = items(PURPOSES)["codec"]
 _CHANNEL_NAMES: Final = items(CHANNELS)["codec"]
 _SCOPE: Final = Codec(_read_scope, _read_scope, "scope").metadata
 
-_ASK: Final = _Shape(
+_ASK: Final = _shape(
     {
         "purpose": choice(Purpose),
         "channel": NAME,
@@ -113,12 +112,12 @@ _ASK: Final = _Shape(
     },
     {"disclosure": choice(DisclosureScope), "not_before": INTEGER, "useless_after": INTEGER},
 )
-_CONTACT: Final = _Shape({"status": choice(ContactStatus), "persons": INTEGER}, {"verified_at": INTEGER})
-_GUARDIAN: Final = _Shape(
+_CONTACT: Final = _shape({"status": choice(ContactStatus), "persons": INTEGER}, {"verified_at": INTEGER})
+_GUARDIAN: Final = _shape(
     {"verified": BOOLEAN, "acts": BOOLEAN, "scopes": items(choice(DisclosureScope)), "since": INTEGER},
     {"until": INTEGER},
 )
-_GRANT: Final = _Shape(
+_GRANT: Final = _shape(
     {
         "ref": REF,
         "scope": _SCOPE,
@@ -130,7 +129,7 @@ _GRANT: Final = _Shape(
     },
     {"until": INTEGER, "ended_at": INTEGER},
 )
-_STOP: Final = _Shape(
+_STOP: Final = _shape(
     {
         "ref": REF,
         "binds": words("subject", "recipient", "address"),
@@ -140,7 +139,7 @@ _STOP: Final = _Shape(
     },
     {"until": INTEGER},
 )
-_CONTENT: Final = _Shape(
+_CONTENT: Final = _shape(
     {
         "status": choice(ContentStatus),
         "purposes": items(PURPOSES),
@@ -151,70 +150,18 @@ _CONTENT: Final = _Shape(
     },
     {"until": INTEGER},
 )
-_CHANNEL: Final = _Shape({"local": BOOLEAN, "usable": BOOLEAN, "allow_listed": BOOLEAN})
-_VETO: Final = _Shape({"plugin": TEXT, "code": TEXT})
+_CHANNEL: Final = _shape({"local": BOOLEAN, "usable": BOOLEAN, "allow_listed": BOOLEAN})
+_VETO: Final = _shape({"plugin": TEXT, "code": TEXT})
 SHAPES: Final = {
     "ask": _ASK, "contact": _CONTACT, "guardian": _GUARDIAN, "grants": _GRANT, "stops": _STOP, "content": _CONTENT,
     "channel": _CHANNEL, "vetoes": _VETO,
 }  # fmt: skip
 """The objects in facts, for docs/reference/log-entry.md."""
-_TOP: Final = frozenset(
-    {
-        "at", "ask", "subject", "recipient", "role", "standing", "recipient_standing", "age", "contact", "guardian",
-        "grants", "stops", "touches", "content", "channel", "zones", "mode", "clock", "store", "keys_available",
-        "vetoes",
-    }
-)  # fmt: skip
-_TOP_ALLOWED: Final = _TOP | {"address"}
 _HISTORY: Final = frozenset({"items", "since"})
 _ZONES: Final = frozenset({"source", "until", "data", "candidates"})
-_SOURCE: Final = words("patient", "address", "tenant")["codec"]
-
-
-def facts_from_json(value: object, field: str = "facts") -> Facts:
-    """The facts as recorded.
-
-    Raises:
-        FormatError: a field is missing, surplus, of the wrong type, not in its closed vocabulary or not in order; the
-            message names the field.
-    """
-    found = as_object(value, field, _TOP, _TOP_ALLOWED)
-
-    def take(name: str, metadata: Metadata) -> Any:
-        return metadata["codec"].read(found[name], f"{field}.{name}")
-
-    def fact(name: str, read: Callable[[object, str], T]) -> Fact[T]:
-        item = found[name]
-        absent = _ABSENT.get(item) if isinstance(item, str) else None
-        return absent if absent is not None else Known(read(item, f"{field}.{name}"))
-
-    def coded(name: str, metadata: Metadata) -> Any:
-        return fact(name, metadata["codec"].read)
-
-    return Facts(
-        at=take("at", INTEGER),
-        ask=Ask(**_ASK.read(found["ask"], f"{field}.ask")),
-        subject=take("subject", REF),
-        recipient=take("recipient", REF),
-        role=take("role", choice(RecipientRole)),
-        address=take("address", REF) if "address" in found else None,
-        standing=coded("standing", choice(Standing)),
-        recipient_standing=coded("recipient_standing", choice(Standing)),
-        age=coded("age", choice(AgeBand)),
-        contact=fact("contact", lambda item, name: ContactFact(**_CONTACT.read(item, name))),
-        guardian=fact("guardian", _guardian),
-        grants=fact("grants", _grants),
-        stops=fact("stops", _stops),
-        touches=fact("touches", _touches),
-        content=fact("content", lambda item, name: ContentFact(**_CONTENT.read(item, name))),
-        channel=fact("channel", lambda item, name: ChannelFact(**_CHANNEL.read(item, name))),
-        zones=fact("zones", _zones),
-        mode=coded("mode", choice(Mode)),
-        clock=coded("clock", choice(ClockState)),
-        store=coded("store", choice(StoreState)),
-        keys_available=coded("keys_available", BOOLEAN),
-        vetoes=fact("vetoes", _vetoes),
-    )
+_SOURCE: Final = words("patient", "address", "tenant")["codec"].read
+_READ_INTEGER: Final = INTEGER["codec"].read
+_READ_TEXT: Final = TEXT["codec"].read
 
 
 def _array(value: object, field: str) -> list[Any]:
@@ -250,7 +197,7 @@ def _touches(value: object, field: str) -> TouchHistory:
     name = f"{field}.items"
     touches = tuple(_touch(item, name) for item in _array(found["items"], name))
     _ascending([(t.at, t.purpose, t.channel_kind, t.binds, t.reply) for t in touches], name, strictly=False)
-    return TouchHistory(since=INTEGER["codec"].read(found["since"], f"{field}.since"), items=touches)
+    return TouchHistory(since=_READ_INTEGER(found["since"], f"{field}.since"), items=touches)
 
 
 def _touch(value: object, field: str) -> Touch:
@@ -263,22 +210,22 @@ def _touch(value: object, field: str) -> Touch:
     texts = isinstance(purpose, str) and isinstance(kind, str) and isinstance(binds, str)
     if not texts or purpose not in _PURPOSE or kind not in _KIND or binds not in TOUCH_LETTERS:
         raise bad(field, "holds a touch with unknown words")
-    return Touch(INTEGER["codec"].read(at, field), _PURPOSE[purpose], _KIND[kind], binds, reply)
+    return Touch(_READ_INTEGER(at, field), _PURPOSE[purpose], _KIND[kind], binds, reply)
 
 
 def _zones(value: object, field: str) -> ZoneFacts:
     found = as_object(value, field, _ZONES, _ZONES)
     name = f"{field}.candidates"
     return ZoneFacts(
-        source=_SOURCE.read(found["source"], f"{field}.source"),
-        until=INTEGER["codec"].read(found["until"], f"{field}.until"),
-        data=TEXT["codec"].read(found["data"], f"{field}.data"),
+        source=_SOURCE(found["source"], f"{field}.source"),
+        until=_READ_INTEGER(found["until"], f"{field}.until"),
+        data=_READ_TEXT(found["data"], f"{field}.data"),
         candidates=tuple(_zone(item, name) for item in _array(found["candidates"], name)),
     )
 
 
 def _zone(value: object, field: str) -> ZoneFact:
-    read = INTEGER["codec"].read
+    read = _READ_INTEGER
     pairs = []
     for pair in _array(value, field):
         if not isinstance(pair, list) or len(pair) != 2:  # noqa: PLR2004  an instant and an offset
@@ -290,3 +237,62 @@ def _zone(value: object, field: str) -> ZoneFact:
 
 def _vetoes(value: object, field: str) -> tuple[VetoFact, ...]:
     return tuple(VetoFact(**_VETO.read(item, field)) for item in _array(value, field))
+
+
+def _whole(read: Callable[[object, str], T]) -> Codec:
+    """A field that is always known; facts are written by `carelink.audit.facts_form`, so only the reader counts."""
+    return Codec(read, read, "object")
+
+
+def _fact(read: Callable[[object, str], T]) -> Codec:
+    """A fact, or the word that stands for one not known."""
+
+    def read_fact(value: object, field: str) -> Fact[T]:
+        absent = _ABSENT.get(value) if isinstance(value, str) else None
+        return Known(read(value, field)) if absent is None else absent
+
+    return Codec(read_fact, read_fact, "fact")
+
+
+def _coded(metadata: Metadata) -> Codec:
+    return _fact(metadata["codec"].read)
+
+
+_FACTS: Final = Shape(
+    {
+        "at": INTEGER["codec"],
+        "ask": _whole(lambda value, field: Ask(**_ASK.read(value, field))),
+        "subject": REF["codec"],
+        "recipient": REF["codec"],
+        "role": choice(RecipientRole)["codec"],
+        "standing": _coded(choice(Standing)),
+        "recipient_standing": _coded(choice(Standing)),
+        "age": _coded(choice(AgeBand)),
+        "contact": _fact(lambda value, field: ContactFact(**_CONTACT.read(value, field))),
+        "guardian": _fact(_guardian),
+        "grants": _fact(_grants),
+        "stops": _fact(_stops),
+        "touches": _fact(_touches),
+        "content": _fact(lambda value, field: ContentFact(**_CONTENT.read(value, field))),
+        "channel": _fact(lambda value, field: ChannelFact(**_CHANNEL.read(value, field))),
+        "zones": _fact(_zones),
+        "mode": _coded(choice(Mode)),
+        "clock": _coded(choice(ClockState)),
+        "store": _coded(choice(StoreState)),
+        "keys_available": _coded(BOOLEAN),
+        "vetoes": _fact(_vetoes),
+    },
+    {"address": REF["codec"]},
+)
+
+
+def facts_from_json(value: object, field: str = "facts") -> Facts:
+    """The facts as recorded.
+
+    Raises:
+        FormatError: a field is missing, surplus, of the wrong type, not in its closed vocabulary or not in order; the
+            message names the field.
+    """
+    found = _FACTS.read(value, field)
+    found.setdefault("address", None)
+    return Facts(**found)

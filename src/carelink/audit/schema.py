@@ -33,6 +33,8 @@ __all__ = [
     "TEXT",
     "Codec",
     "Form",
+    "Metadata",
+    "Shape",
     "as_object",
     "bad",
     "choice",
@@ -97,8 +99,10 @@ def _same(check: Callable[[object, str], T], says: str, words: tuple[str, ...] =
 
 
 def _matching(pattern: re.Pattern[str], what: str, says: str, *, numbers: bool = False) -> Metadata:
+    match = pattern.fullmatch
+
     def check(value: object, field: str) -> str:
-        if not isinstance(value, str) or pattern.fullmatch(value) is None:
+        if not isinstance(value, str) or match(value) is None:
             raise bad(field, f"is not {what}")
         if not numbers and not unlike_number(value):
             raise bad(field, "looks like a number of a person")
@@ -183,11 +187,12 @@ CHANNELS: Final = words("*", *(kind.value for kind in ChannelKind), says="channe
 def items(metadata: Metadata) -> Metadata:
     """An array of these, as a tuple; the order is kept."""
     inner = metadata["codec"]
+    read_one = inner.read
 
     def read(value: object, field: str) -> tuple[Any, ...]:
         if not isinstance(value, list):
             raise bad(field, "is not an array")
-        return tuple(inner.read(item, field) for item in value)
+        return tuple([read_one(item, field) for item in value])
 
     def write(value: object, field: str) -> object:
         if not isinstance(value, tuple):
@@ -224,11 +229,48 @@ def as_object(value: object, field: str, required: frozenset[str], allowed: froz
     return value
 
 
+class Shape:
+    """The fields of an object, each with its type.
+
+    Args:
+        required: types of the fields that stand in every object of the form.
+        optional: types of those that may be left out.
+    """
+
+    def __init__(self, required: Mapping[str, Codec], optional: Mapping[str, Codec] | None = None) -> None:
+        self.codecs = {**required, **(optional or {})}
+        self.required, self._allowed = frozenset(required), frozenset(self.codecs)
+        self._readers: dict[str, dict[str, tuple[Callable[[object, str], Any], str]]] = {}
+
+    def read(self, value: object, field: str) -> dict[str, Any]:
+        """The fields of the object, each read.
+
+        Raises:
+            FormatError: a field is missing, surplus or not of its type.
+        """
+        readers = self._readers.get(field)
+        if readers is None:  # names of fields are those of the forms: few, and none comes from what is read
+            readers = {name: (codec.read, f"{field}.{name}") for name, codec in self.codecs.items()}
+            self._readers[field] = readers
+        if not isinstance(value, dict):
+            raise bad(field, "is not an object")
+        found: dict[str, Any] = {}
+        for name, item in value.items():
+            reader = readers.get(name)
+            if reader is None:
+                break
+            found[name] = reader[0](item, reader[1])
+        if len(found) < len(value) or not self.required <= found.keys():
+            as_object(value, field, self.required, self._allowed)  # says which
+        return found
+
+
 @attrs.frozen
 class Form:
     """An object with named fields of closed types. A field whose default is None or () is omitted when it has it."""
 
     _fields: ClassVar[dict[type, tuple[tuple[str, Codec, bool], ...]]] = {}
+    _shapes: ClassVar[dict[type, tuple[Shape, tuple[str, ...]]]] = {}
 
     @classmethod
     def _table(cls) -> tuple[tuple[str, Codec, bool], ...]:
@@ -253,13 +295,16 @@ class Form:
     @classmethod
     def read(cls, value: object, field: str = "body") -> Self:
         """From JSON, strictly."""
-        table = cls._table()
-        allowed = frozenset(name for name, _, _ in table)
-        required = frozenset(name for name, _, optional in table if not optional)
-        found = as_object(value, field, required, allowed)
-        values = {name: codec.read(found[name], f"{field}.{name}") for name, codec, _ in table if name in found}
-        for name, _, optional in table:
-            if optional and values.get(name) == ():
+        known = Form._shapes.get(cls)
+        if known is None:
+            table = cls._table()
+            optional = {name: codec for name, codec, left_out in table if left_out}
+            shape = Shape({name: codec for name, codec, left_out in table if not left_out}, optional)
+            known = Form._shapes[cls] = (shape, tuple(optional))
+        shape, omitted = known
+        values = shape.read(value, field)
+        for name in omitted:
+            if values.get(name) == ():
                 raise bad(f"{field}.{name}", "is empty and not omitted")
         form = cls(**values)
         form.check(field)
