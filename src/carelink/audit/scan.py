@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -110,21 +110,21 @@ class TreeScan:
         if data is None:
             first = number * TILE_WIDTH
             self._findings.tampered(FindingCode.BUNDLE_MISSING, "the entries are missing", name.path, first)
-            return hashes
+            return _split(hashes)
         entries, wrong = split_bundle(data, held.width)
         entries = entries[: name.width]
         leaves = [sha256(b"\x00" + entry).digest() for entry in entries]
         base = number * TILE_WIDTH
-        bad = list(_differences(leaves, hashes)) if hashes is not None and hashes != leaves else []
+        bad = [] if hashes is None else _differences(b"".join(leaves), hashes)
         if wrong:
             at = bad[0] if bad else len(leaves)
             self._findings.tampered(FindingCode.BUNDLE_FORM, f"the bundle {wrong}", name.path, base + at)
-            return hashes
+            return _split(hashes)
         self._doubtful += [base + at for at in bad[: MAX_LISTED - len(self._doubtful)]]
         self._forms(base, entries, frozenset(bad))
         return leaves
 
-    def _hashes(self, name: TileName) -> list[bytes] | None:
+    def _hashes(self, name: TileName) -> bytes | None:
         data, held = self._read(name, _TILE_BYTES)
         if data is None:
             self._findings.tampered(FindingCode.TILE_MISSING, "the hashes are missing", name.path)
@@ -133,7 +133,7 @@ class TreeScan:
             detail = f"has not the length of {held.width} hashes"
             self._findings.tampered(FindingCode.TILE, detail, name.path)
             return None
-        return [data[at : at + HASH_SIZE] for at in range(0, name.width * HASH_SIZE, HASH_SIZE)]
+        return data[: name.width * HASH_SIZE]
 
     def _forms(self, base: int, entries: list[bytes], bad: frozenset[int]) -> None:
         self.checked += len(entries)
@@ -146,12 +146,19 @@ class TreeScan:
         hashes = self._hashes(name)
         if hashes is None:
             return
-        expected = [data[at : at + HASH_SIZE] for at in range(0, len(data), HASH_SIZE)]
-        for at in _differences(expected, hashes):
+        for at in _differences(data, hashes):
             first = (name.index * TILE_WIDTH + at) << name.height
             detail = f"hash {at} is not that of the entries from {first} to {first + (1 << name.height) - 1}"
             self._findings.tampered(FindingCode.TILE, detail, name.path)
 
 
-def _differences(left: Sequence[bytes], right: Sequence[bytes]) -> Iterator[int]:
-    return (at for at, (one, other) in enumerate(zip(left, right, strict=False)) if one != other)
+def _split(hashes: bytes | None) -> list[bytes] | None:
+    return None if hashes is None else [hashes[at : at + HASH_SIZE] for at in range(0, len(hashes), HASH_SIZE)]
+
+
+def _differences(left: bytes, right: bytes) -> list[int]:
+    """Positions of the hashes in which two rows of them differ, as far as both reach."""
+    if left == right:
+        return []
+    starts = range(0, min(len(left), len(right)), HASH_SIZE)
+    return [at // HASH_SIZE for at in starts if left[at : at + HASH_SIZE] != right[at : at + HASH_SIZE]]
