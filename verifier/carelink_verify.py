@@ -192,21 +192,19 @@ def bundle(data, width):
 
 # Kind: fields / fields that may be left out.
 FIELDS = """
-genesis: origin tenant log_key form created; pack: id version digest toml; policy: digest packs by approvers loosens;
-plugins: digest plugins; mode: mode by / checks; subject: subject / standing age contact guardian;
-merged: subject merged; content: action template version digest by / purposes channels since until;
-suppression_lifted: suppression by at;
-consent_granted: grant subject purposes channels by since separate notice evidence / until; erasing: subject reason;
-consent_ended: grant subject state ended_at / evidence; erased: subject kept; export: first last by / readme;
-suppression_added: suppression purposes channels source since / person address until; key: action key version;
-suppression_carried: suppression address purposes channels source since / until; witness: name size digest;
 decision: request facts policy effect rules reasons decision / earliest notes lease reservation expires;
-claim: request facts policy effect rules reasons claim reservation / earliest notes lease;
-opened: subject what purpose by;
-handover: reservation request channel outcome attempted_at / content wire provider detail;
-receipt: reservation event at state; released: reservation request cause; recovered: reservation request outcome by;
-stopped: suppressions in_flight released; inbound: event channel source matched actions / address;
-reconciled: from_size to_size restored orphaned by
+consent_granted: grant subject purposes channels by since separate notice evidence / until; witness: name size digest;
+claim: request facts policy effect rules reasons claim reservation / earliest notes lease; sealed: successor key by;
+handover: reservation request channel outcome attempted_at / content wire provider detail; plugins: digest plugins;
+suppression_added: suppression purposes channels source since / person address until; opened: subject what purpose by;
+suppression_carried: suppression address purposes channels source since / until; suppression_lifted: suppression by at;
+content: action template version digest by / purposes channels since until; policy: digest packs by approvers loosens;
+inbound: event channel source matched actions / address; genesis: origin tenant log_key form created / previous;
+consent_ended: grant subject state ended_at / evidence; reconciled: from_size to_size restored orphaned by;
+subject: subject / standing age contact guardian; recovered: reservation request outcome by; erasing: subject reason;
+stopped: suppressions in_flight released; receipt: reservation event at state; released: reservation request cause;
+export: first last by / readme; pack: id version digest toml; key: action key version; mode: mode by / checks;
+merged: subject merged; erased: subject kept
 """
 FIELDS = dict(item.strip().split(": ") for item in FIELDS.split(";"))
 ALPHABET = re.compile(rb'[A-Za-z0-9_.:+/=*\-{}\[\]",]*')

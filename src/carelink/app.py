@@ -28,6 +28,7 @@ from carelink.engine.recovery import Recovered, recover
 from carelink.engine.registration import ContactInput, PatientInput, Registered, Registration
 from carelink.engine.safe import Safe
 from carelink.engine.stops import Stopped
+from carelink.engine.succession import Succeeded, succeed
 from carelink.engine.why import Story, why
 from carelink.errors import InvalidInputError, NotFoundError
 from carelink.forgetful import forgetful
@@ -42,6 +43,7 @@ from carelink.ports.rows import PatientRow, TenantRow
 from carelink.ports.store import Store
 from carelink.ports.system import Clock, Entropy, Signer
 from carelink.settings import Settings
+from carelink.stores.closed_logs import put_away
 from carelink.stores.head_copy import read_head_copy, write_head_copy
 from carelink.stores.logfolder import LogFolder
 from carelink.vault.canonical import canonical_email, canonical_phone
@@ -136,6 +138,7 @@ class CareLink:
             clock=wiring.clock,
             read_copy=lambda: read_head_copy(wiring.settings.keys / "head"),
             write_copy=lambda head: write_head_copy(wiring.settings.keys / "head", head),
+            put_away=lambda: put_away(wiring.log, wiring.settings.keys / "head"),
             lag=wiring.settings.publish_lag,
         )
         self.parts = Parts(
@@ -420,6 +423,26 @@ class CareLink:
         self.adoption.exported(by=self.actor(actor), readme=sha256(readme).hexdigest())
         self.notary.publish()
         return self._wiring.log.export(target, readme=readme, progress=progress)
+
+    def succeed(self, *, actor: str) -> Succeeded:
+        """Close the log and begin its successor. The closed log is put away beside it, whole, to be kept as long as the
+        law asks; the successor commits to it. Open the home again afterwards: the log has another name and key line.
+
+        Raises:
+            ConflictError: permits wait or claims are in flight.
+            StoreError: the store is a restored backup, or the log cannot be written.
+        """
+        self.recover()
+        self.notary.publish()
+        origin = f"carelink.invalid/log/{self._wiring.entropy(8).hex()}"
+        signer = self._wiring.key_folder.signer(origin)
+        key = VerifierKey(origin, ED25519, signer.public_key)
+        done = succeed(self.parts, self.notary, key, by=self.actor(actor))
+        self.notary.put_away()
+        # From its first head on, a backup of the store from before today is recognised.
+        verifier = NoteVerifier(key, self._wiring.key_folder.check_signature)
+        attrs.evolve(self.notary, signer=_NoteSigner(key, signer), verifier=verifier).publish()
+        return done
 
     def cosigned(self, answer: bytes, witness: str) -> SignedCheckpoint:
         """Take a witness's answer: its signature goes to the checkpoint it signed, and that it did is an entry.

@@ -70,10 +70,12 @@ __all__ = [
     "PluginEntry",
     "PluginsBody",
     "PolicyBody",
+    "PreviousLog",
     "ReceiptBody",
     "ReconciledBody",
     "RecoveredBody",
     "ReleasedBody",
+    "SealedBody",
     "StoppedBody",
     "SubjectBody",
     "SuppressionAddedBody",
@@ -91,8 +93,17 @@ class Body(Form):
 
 
 @attrs.frozen(kw_only=True)
+class PreviousLog(Form):
+    """The log that this one goes on from: its name, and its last head, whose last entry is `sealed`."""
+
+    origin: str = attrs.field(metadata=PRINTABLE)
+    size: int = attrs.field(metadata=INTEGER)
+    root: str = attrs.field(metadata=HEX64)
+
+
+@attrs.frozen(kw_only=True)
 class GenesisBody(Body):
-    """The first entry of a log: its name, its key, the form it is in."""
+    """The first entry of a log: its name, its key, the form it is in, and the log that it succeeds."""
 
     kind = Kind.GENESIS
     origin: str = attrs.field(metadata=PRINTABLE)
@@ -100,6 +111,7 @@ class GenesisBody(Body):
     log_key: str = attrs.field(metadata=PRINTABLE)
     form: str = attrs.field(default="carelink-log/1", metadata=words("carelink-log/1"))
     created: Instant = attrs.field(metadata=INTEGER)
+    previous: PreviousLog | None = attrs.field(default=None, metadata=nested(PreviousLog))
 
 
 @attrs.frozen(kw_only=True)
@@ -462,3 +474,13 @@ class WitnessBody(Body):
     name: str = attrs.field(metadata=TEXT)
     size: int = attrs.field(metadata=INTEGER)
     digest: str = attrs.field(metadata=HEX64)
+
+
+@attrs.frozen(kw_only=True)
+class SealedBody(Body):
+    """The end of a log: it goes on in the one named here. Nothing may stand behind it but `reconciled`, which voids it."""
+
+    kind = Kind.SEALED
+    successor: str = attrs.field(metadata=PRINTABLE)
+    key: str = attrs.field(metadata=PRINTABLE)
+    by: str = attrs.field(metadata=REF)

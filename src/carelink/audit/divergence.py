@@ -47,6 +47,8 @@ class DivergenceCode(StrEnum):
     """A stop left a permit in its scope open, or misnames what it met (P3)."""
     CLAIM_NOT_RELEASED = "claim_not_released"
     """A claim was refused and its permit not released with it (P5)."""
+    AFTER_SEAL = "after_seal"
+    """An entry stands behind the one that closed the log (P5)."""
     RECEIPT_STATE = "receipt_state"
     """The folded delivery state is not what the reports give (P7)."""
     TIME = "time"

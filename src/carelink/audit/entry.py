@@ -59,6 +59,7 @@ BODIES: Final[dict[str, type[Body]]] = {
         bodies.ExportBody,
         bodies.ReconciledBody,
         bodies.WitnessBody,
+        bodies.SealedBody,
     )
 }
 """The body of each kind."""

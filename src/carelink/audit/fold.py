@@ -20,6 +20,7 @@ from carelink.audit.bodies import (
     ContentBody,
     ErasedBody,
     ErasingBody,
+    GenesisBody,
     GuardianChange,
     HandoverBody,
     MergedBody,
@@ -29,8 +30,10 @@ from carelink.audit.bodies import (
     PluginsBody,
     PolicyBody,
     ReceiptBody,
+    ReconciledBody,
     RecoveredBody,
     ReleasedBody,
+    SealedBody,
     SubjectBody,
     SuppressionAddedBody,
     SuppressionCarriedBody,
@@ -40,7 +43,7 @@ from carelink.audit.decided import ClaimBody, DecisionBody
 from carelink.audit.entry import Entry
 from carelink.audit.kinds import ContentAction, Kind
 from carelink.consent.facts import Ask, GrantFact
-from carelink.model.moment import DAY, Instant
+from carelink.model.moment import DAY, MINUTE, Instant
 from carelink.model.scope import Scope
 from carelink.model.touchpoint import SETTLES, fold_delivery
 from carelink.vocabulary import (
@@ -63,6 +66,7 @@ RETENTION: Final = 400 * DAY
 """How long a spent touch is kept: longer than the longest cap window, a year."""
 
 _EPOCH: Final = Instant(0)
+_SKEW: Final = 2 * MINUTE
 
 
 _Few = tuple[str, ...] | set[str]
@@ -171,6 +175,7 @@ class LogState:
     packs: dict[str, PackBody] = attrs.field(factory=dict)
     policy: PolicyBody | None = None
     plugins: str = ""
+    sealed: bool = False
     channels: dict[str, PluginChannel] = attrs.field(factory=dict)
     mode: Mode = Mode.SANDBOX
     content: dict[tuple[str, int], Content] = attrs.field(factory=dict)
@@ -268,6 +273,21 @@ class LogState:
     def _bind(self, ref: str, stop: str) -> None:
         self.stops_of.setdefault(ref, set()).add(stop)
         self.owed = {key: bound for key, bound in self.owed.items() if ref not in bound} if self.owed else self.owed
+
+
+def _genesis(state: LogState, body: GenesisBody) -> None:
+    # What was touched under the log before this one cannot be known from here; its last decision may stand as far ahead
+    # of the clock as a clock may be wrong.
+    if body.previous is not None:
+        state.kept_from = max(state.kept_from, Instant(body.created + _SKEW + 1))
+
+
+def _sealed(state: LogState, _body: SealedBody) -> None:
+    state.sealed = True
+
+
+def _reconciled(state: LogState, _body: ReconciledBody) -> None:
+    state.sealed = False
 
 
 def _pack(state: LogState, body: PackBody) -> None:
@@ -452,6 +472,9 @@ def _erased(state: LogState, body: ErasedBody) -> None:
 
 
 _STEPS: Final[dict[Kind, Callable[[LogState, Any], None]]] = {
+    Kind.GENESIS: _genesis,
+    Kind.SEALED: _sealed,
+    Kind.RECONCILED: _reconciled,
     Kind.PACK: _pack,
     Kind.POLICY: _policy,
     Kind.PLUGINS: _plugins,

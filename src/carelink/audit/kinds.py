@@ -39,6 +39,7 @@ class Kind(StrEnum):
     EXPORT = "export"
     RECONCILED = "reconciled"
     WITNESS = "witness"
+    SEALED = "sealed"
 
 
 @unique

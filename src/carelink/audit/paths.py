@@ -51,6 +51,8 @@ class Fault(NamedTuple):
 
 def faults(state: LogState, entry: Entry) -> Iterator[Fault]:
     """Every rule the entry breaks, given the fold of all earlier entries."""
+    if state.sealed and entry.body.kind is not Kind.RECONCILED:
+        yield Fault(DivergenceCode.AFTER_SEAL, "kind", "the end of the log", entry.body.kind)
     rule = _RULES.get(entry.body.kind)
     if rule is not None:
         yield from rule(state, entry)

@@ -23,6 +23,7 @@ from carelink.cli.audit_convert import add_convert
 from carelink.cli.audit_key import KEY_HELP, trusted_key
 from carelink.cli.audit_policy import add_policy_options, replay_under
 from carelink.cli.audit_proofs import add_prove
+from carelink.cli.audit_seal import add_range, add_seal, linked
 from carelink.cli.audit_subject import add_subject
 from carelink.cli.common import console, error_console, open_link, progress
 from carelink.cli.exit_codes import Exit
@@ -65,6 +66,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         one.add_argument("folder", nargs="?", type=Path, help="exported folder (else this home's published log)")
         one.add_argument("--key", help=KEY_HELP)
         one.add_argument("--since", type=Path, metavar="FILE", help="a checkpoint kept from earlier")
+        one.add_argument("--previous", type=Path, metavar="DIR", help="the closed log that this one goes on from")
+        one.add_argument("--previous-key", metavar="KEY", help="the key of the closed log")
         one.add_argument(
             "--witness", action="append", default=[], metavar="KEY", help="a trusted witness's key, or its file"
         )
@@ -84,6 +87,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_report(verbs)
     add_subject(verbs)
     add_convert(verbs)
+    add_range(verbs, source=_source_of_proof)
+    add_seal(verbs)
 
 
 # -- where folder and key come from ---------------------------------------------------------------------------
@@ -193,7 +198,22 @@ def _verify(args: argparse.Namespace) -> int:
     source = _source(args)
     report = _verified(args, source)
     print_report(report, own_key=source.own_key)
-    return report.exit_code
+    if report.exit_code != Exit.OK or args.previous is None:
+        return report.exit_code
+    return _previous(args, source)
+
+
+def _previous(args: argparse.Namespace, source: _Source) -> int:
+    """Whether the closed log verifies, and this one goes on from its end."""
+    if args.previous_key is None:
+        raise InvalidInputError("the closed log has a key of its own", hint="pass --previous-key KEY")
+    before = verify_folder(args.previous, trusted_key(args.previous_key, args.previous).text)
+    text, code = linked(source.folder, source.key, args.previous, before)
+    for line in before.lines():
+        if line.startswith("found"):
+            console.print(line, markup=False)
+    console.print(text, markup=False)
+    return code
 
 
 # -- replay ---------------------------------------------------------------------------------------------------

@@ -12,14 +12,13 @@ from zoneinfo import ZoneInfo
 from carelink.app import CareLink
 from carelink.audit.decided import DecidedBody
 from carelink.audit.plain_words import tell
-from carelink.audit.proof import prove_inclusion
 from carelink.audit.subject import Concerning, concerning
+from carelink.cli.audit_seal import write_proofs
 from carelink.cli.common import console, open_link, progress
 from carelink.cli.consent import patient_of
 from carelink.cli.exit_codes import Exit
-from carelink.errors import CannotJudgeError, ConflictError
+from carelink.errors import CannotJudgeError
 from carelink.model.moment import Instant, to_datetime
-from carelink.stores.durable_files import make_folder
 
 __all__ = ["add_subject"]
 
@@ -53,8 +52,6 @@ def add_subject(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def _subject(args: argparse.Namespace) -> int:
     target: Path = args.output
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise ConflictError("the folder exists", hint="name one that does not exist yet")
     with open_link(args) as link:
         link.publish()
         persons, zone = _pseudonyms(link, args.patient)
@@ -64,13 +61,7 @@ def _subject(args: argparse.Namespace) -> int:
             raise CannotJudgeError("nothing is published yet")
         with progress("read", head.size) as bar:
             found = list(concerning(bar.track(log.entries(0, head.size), total=head.size), persons))
-        make_folder(target / "proofs")
-        hashes = log.hashes(head.size)
-        for item in found:
-            (target / "proofs" / f"{item.index}.entry").write_bytes(item.data)
-            (target / "proofs" / f"{item.index}.proof").write_bytes(
-                prove_inclusion(item.index, head, hashes).to_bytes()
-            )
+        write_proofs(target, log, head, ((item.index, item.data) for item in found))
     (target / "README.md").write_text(_README, encoding="utf-8")
     told = [_told(item, persons, zone) for item in found]
     for place, name in enumerate(("history.en.md", "history.zh-CN.md")):

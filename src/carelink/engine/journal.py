@@ -23,10 +23,12 @@ from carelink.audit.bodies import (
     PluginEntry,
     PluginsBody,
     PolicyBody,
+    PreviousLog,
     ReceiptBody,
     ReconciledBody,
     RecoveredBody,
     ReleasedBody,
+    SealedBody,
     StoppedBody,
     SubjectBody,
     SuppressionAddedBody,
@@ -71,9 +73,11 @@ def _row(body: Body, at: Instant, random: bytes, request: str = "") -> EntryRow:
     return EntryRow(data=data, leaf=leaf_hash(data), request=request)
 
 
-def genesis(entropy: Entropy, *, tenant: str, origin: str, log_key: str, at: Instant) -> EntryRow:
-    """The first entry of a log."""
-    body = GenesisBody(tenant=tenant, origin=origin, log_key=log_key, created=at)
+def genesis(
+    entropy: Entropy, *, tenant: str, origin: str, log_key: str, at: Instant, previous: PreviousLog | None = None
+) -> EntryRow:
+    """The first entry of a log; `previous` is the sealed log that it goes on from."""
+    body = GenesisBody(tenant=tenant, origin=origin, log_key=log_key, created=at, previous=previous)
     return _row(body, at, entropy(_SALT))
 
 
@@ -354,6 +358,10 @@ class Journal:
     def export(self, first: int, last: int, by: str, readme: str, at: Instant) -> None:
         """Entries left in an export, with a README of this digest."""
         self._add(ExportBody(first=first, last=last, by=by, readme=readme), at)
+
+    def sealed(self, successor: str, key: str, by: str, at: Instant) -> None:
+        """The log ends here and goes on in another."""
+        self._add(SealedBody(successor=successor, key=key, by=by), at)
 
     def witness(self, name: str, size: int, digest: str, at: Instant) -> None:
         """A witness cosigned the log at a size."""

@@ -9,7 +9,9 @@ from typing import Final, Protocol
 
 import attrs
 
+from carelink.audit.bodies import GenesisBody
 from carelink.audit.checkpoint import NoteVerifier, SignedCheckpoint, Signer
+from carelink.audit.entry import parse_entry
 from carelink.audit.merkle import Frontier
 from carelink.consent.facts import StoreState
 from carelink.errors import CarelinkError, StoreError
@@ -46,12 +48,23 @@ class PublishedLog(Protocol):
         """Publish entries [start, end) under a new checkpoint."""
 
 
+def follows(reader: Reader, head: SignedCheckpoint) -> bool:
+    """Whether the store's log is the successor of the log under this head."""
+    first = next(iter(reader.entries(0, 1)), None)
+    body = None if first is None else parse_entry(first).body
+    previous = body.previous if isinstance(body, GenesisBody) else None
+    if previous is None or previous.origin != head.checkpoint.origin:
+        return False
+    return head.size < previous.size or (previous.size, previous.root) == (head.size, head.root.hex())
+
+
 @attrs.define(kw_only=True)
 class Notary:
     """Publishes, and guards against a store that is older than what was published.
 
     Attributes:
         read_copy, write_copy: the head copy kept apart from the store.
+        put_away: moves a closed log and its head copy out of the way of its successor.
         lag: how many integrated entries may be unpublished before sending stops.
         interval: publish at least this often while there is something to publish.
     """
@@ -63,6 +76,7 @@ class Notary:
     clock: Clock
     read_copy: Callable[[], SignedCheckpoint | None]
     write_copy: Callable[[SignedCheckpoint], None]
+    put_away: Callable[[], None]
     lag: int = 100_000
     interval: Micros = SECOND
     _last: int = attrs.field(default=0, init=False)
@@ -75,13 +89,47 @@ class Notary:
         Raises:
             FormatError: the published head or its copy is not a checkpoint.
         """
+        self._last = self.clock.monotonic()
+        other = [head for head in (self.log.head(), self.read_copy()) if head is not None and not self._is_own(head)]
+        if other:
+            with self.store.reader() as reader:
+                succeeds = all(follows(reader, head) for head in other)
+            if not succeeds:
+                self._restored = True  # the store is of a log before, or beside, the one that is published
+                return StoreState.RESTORED
+            self.put_away()  # a succession was cut off between its commit and this
         heads = [head for head in (self.log.head(), self.read_copy()) if head is not None]
         self._furthest = max((head.size for head in heads), default=0)
         with self.store.reader() as reader:
             size = reader.head().size
             self._restored = size < self._furthest or not self._same_edge(reader)
-        self._last = self.clock.monotonic()
         return StoreState.RESTORED if self._restored else StoreState.CURRENT
+
+    def _is_own(self, head: SignedCheckpoint) -> bool:
+        return head.checkpoint.origin == self.signer.name
+
+    def publish_from(self, reader: Reader) -> SignedCheckpoint:
+        """Publish all that a transaction sees, before it commits: the last head of a log that is being closed.
+
+        Raises:
+            StoreError: the store is a restored backup, or the log cannot be written.
+            TamperedError: what is published contradicts the store.
+        """
+        if self._restored:
+            raise StoreError("a restored store closes no log", hint="run `carelink store reconcile`")
+        published, head = self.log.head(), reader.head()
+        start = 0 if published is None else published.size
+        signed = self.log.publish(
+            reader.entries(start, head.size),
+            start=start,
+            end=head.size,
+            signers=[self.signer],
+            verifier=self.verifier,
+            at=self.clock.now(),
+            root=Frontier.from_bytes(head.frontier).root(),
+        )
+        self.write_copy(signed)
+        return signed
 
     def _same_edge(self, reader: Reader) -> bool:
         """Whether the newest published entry is the one the store has at its index: a restored store that went on

@@ -200,6 +200,11 @@ class Transaction(Reader, Protocol):
             StoreError: one of them is published.
         """
 
+    def begin_log(self) -> None:
+        """Take out all entries and begin an empty log. For a successor: the log so far is published as a whole and
+        put away by the caller.
+        """
+
     def put_tenant(self, row: TenantRow) -> None:
         """Insert or replace the tenant's row."""
 

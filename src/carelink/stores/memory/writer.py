@@ -133,6 +133,11 @@ class MemoryTransaction(MemoryReader):
             state.entries, state.frontier = kept, Frontier().append_many([entry.leaf for entry in kept])
             return tuple(taken)
 
+    def begin_log(self) -> None:
+        """See the port."""
+        with self._writing() as state:
+            state.entries, state.frontier, state.published = [], Frontier(), 0
+
     def put_tenant(self, row: TenantRow) -> None:
         """See the port."""
         with self._writing() as state:

@@ -4,6 +4,8 @@ SELECT size, frontier, published FROM head WHERE id = 1;
 UPDATE head SET size = ?, frontier = ? WHERE id = 1;
 -- name: set_published
 UPDATE head SET published = max(published, ?) WHERE id = 1 AND size >= ?;
+-- name: reset_head
+UPDATE head SET size = 0, frontier = ?, published = 0 WHERE id = 1;
 -- name: entries
 SELECT data FROM entries WHERE id >= ? AND id < ? ORDER BY id;
 -- name: entries_for

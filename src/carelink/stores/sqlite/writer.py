@@ -129,6 +129,12 @@ class SqliteTransaction(SqliteReader):
                 self._one("set_head", start, frontier.to_bytes())
             return taken
 
+    def begin_log(self) -> None:
+        """See the port."""
+        with self._writing():
+            self._one("delete_entries", 0)
+            self._one("reset_head", Frontier().to_bytes())
+
     def put_tenant(self, row: TenantRow) -> None:
         """See the port."""
         with self._writing():

@@ -125,6 +125,21 @@ class TestLog:
             again = Frontier().append_many(a.entry(n).leaf for n in order)
             assert Frontier.from_bytes(reader.head().frontier) == again
 
+    def test_a_successor_begins_empty_and_keeps_everything_else(self, store: Store) -> None:
+        with store.transaction() as tx:
+            tx.put_tenant(a.tenant())
+            tx.append([a.entry(0), a.entry(1, 5)])
+            tx.set_published(2)
+        with store.transaction() as tx:
+            tx.begin_log()
+            assert tx.append([a.entry(7)]) == 0
+        with store.reader() as reader:
+            assert list(reader.entries(0, 9)) == [a.entry(7).data]
+            assert reader.entries_for(a.request(5)) == ()
+            assert reader.head().published == 0
+            assert Frontier.from_bytes(reader.head().frontier) == Frontier().append_many([a.entry(7).leaf])
+            assert reader.tenant() == a.tenant()
+
     def test_taking_out_nothing_changes_nothing(self, store: Store) -> None:
         with store.transaction() as tx:
             tx.append([a.entry(0)])

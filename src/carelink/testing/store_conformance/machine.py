@@ -106,6 +106,7 @@ _calls = st.one_of(
     _call("append", st.lists(st.builds(a.entry, _few, st.one_of(st.none(), _few)), max_size=3)),
     _call("set_published", _few),
     _call("take_out", _few),
+    _call("begin_log"),
     _call("put_tenant", st.builds(a.tenant, zone=st.sampled_from(["", "Europe/Berlin"]))),
     _call("add_patients", _rows(_patient)),
     _call("put_patient", _patient),
