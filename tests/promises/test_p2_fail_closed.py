@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import attrs
 import pytest
 
 from carelink.consent.reasons import ReasonCode
 from carelink.model.moment import MINUTE
 from carelink.ports.rows import SealedRow
-from carelink.vocabulary import ContactStatus, Effect
+from carelink.testing.fakes import RecordingChannel
+from carelink.testing.world import World
+from carelink.vocabulary import AddressKind, ChannelKind, ContactStatus, Effect, Mode
 
 
 def _effect(world, **more):
@@ -44,8 +48,6 @@ def test_invalid_contact_point_refuses(world):
 
 
 def test_unreadable_birth_date_of_a_minor_is_an_unknown_age(world, tmp_path):
-    from datetime import date
-
     child = world.patient(birth=date(2015, 1, 1))
     with world.link.wiring.store.transaction() as tx:
         envelope = tx.sealed("patient", [child], ["birth_date"])[(child, "birth_date")]
@@ -114,8 +116,6 @@ def test_a_wall_clock_behind_the_gate_rows_defers(world):
 
 
 def test_no_zone_anywhere_refuses(tmp_path):
-    from carelink.testing.world import World
-
     world = World(tmp_path / "z", zone="")
     world.content()
     patient = world.patient(phone=None)
@@ -141,10 +141,6 @@ def test_unreachable_keys_defer(world, monkeypatch):
 
 @pytest.mark.parametrize("mode", ["sandbox", "team"])
 def test_a_channel_that_leaves_the_machine_needs_a_wider_mode(tmp_path, mode):
-    from carelink.testing.fakes import RecordingChannel
-    from carelink.testing.world import World
-    from carelink.vocabulary import AddressKind, ChannelKind, Mode
-
     world = World(tmp_path / "m")
     far = RecordingChannel("far", ChannelKind.EMAIL, AddressKind.EMAIL, clock=world.clock, local=False)
     world.link.close()

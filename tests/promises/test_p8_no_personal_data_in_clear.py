@@ -250,7 +250,9 @@ def _go_wrong(made, patient):
     made.fail(link.send, attrs.evolve(_ask(world, patient, "v"), variables={CANARIES["template variable"]: "x"}))
     made.fail(link.send, attrs.evolve(_ask(world, patient, "a"), variables={"note": "other " + CANARIES["name"]}))
     made.fail(link.send, attrs.evolve(_ask(world, patient, "n"), template="no-such", channel="no-such"))
-    outcomes = link.permit_many([_ask(world, patient, "twice"), attrs.evolve(_ask(world, patient, "twice"), automated=True)])
+    outcomes = link.permit_many(
+        [_ask(world, patient, "twice"), attrs.evolve(_ask(world, patient, "twice"), automated=True)]
+    )
     outcomes = outcomes[1:] + link.send_many([
         attrs.evolve(_ask(world, patient, "w1"), variables={}),
         attrs.evolve(_ask(world, patient, "w2"), recipient="0" * 32),

@@ -478,7 +478,7 @@ class WitnessBody(Body):
 
 @attrs.frozen(kw_only=True)
 class SealedBody(Body):
-    """The end of a log: it goes on in the one named here. Nothing may stand behind it but `reconciled`, which voids it."""
+    """The end of a log, which goes on in the one named here. Only `reconciled` may follow; it voids the seal."""
 
     kind = Kind.SEALED
     successor: str = attrs.field(metadata=PRINTABLE)

@@ -2,8 +2,8 @@
 
 A log is closed by an entry `sealed` that names its successor; the successor's genesis names the closed log's last head.
 Behind the genesis stand, byte for byte, the closed log's entries that say what is: policy, content, persons, consent,
-stops, keys, erasures. What happened (decisions, hand-overs, reports) stays behind, so that the closed log can be put away
-as a whole when its time is over.
+stops, keys, erasures. What happened (decisions, hand-overs, reports) stays behind, so that the closed log can be put
+away as a whole when its time is over.
 """
 
 from __future__ import annotations
