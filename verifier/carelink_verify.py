@@ -261,6 +261,8 @@ class Conservation:
         if kind == "decision":
             had, lease, permit = self.state.get(body["request"], ""), body.get("lease"), body["effect"] == "permit"
             if had.endswith(("permit waiting", "in flight", ": accepted", ": awaiting_human", ": unknown")):
+                if not permit and body["facts"].get("store") == "restored":
+                    return  # a restored backup refuses what it does not know; the request stays what it was
                 self.breaks.append(f"entry {index}: decided again though it is {had}")
             self.state[body["request"]] = body["effect"] if not permit else "in flight" if lease else "permit waiting"
             if permit and self.open.setdefault(body.get("reservation"), (body["request"], lease))[0] != body["request"]:

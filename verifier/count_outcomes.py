@@ -115,6 +115,8 @@ class Books:
         self.counts["decisions"] += 1
         self.counts[effect] += 1
         had = self.requests.get(request, "")
+        if had in FINAL and effect != "permits" and body["facts"]["store"] == "restored":
+            return  # a restored backup refuses what it does not know; the request stays what it was
         if had in FINAL:
             self.broken(index, f"decided again though it is {had}")
         self.counts["decided again"] += bool(had)

@@ -523,7 +523,7 @@ class CareLink:
     def close(self) -> None:
         """Publish what can be published and release everything."""
         try:
-            self.notary.tick()
+            self.notary.tick(closing=True)
         finally:
             self._wiring.registry.close()
             self._wiring.store.close()

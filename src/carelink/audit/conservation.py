@@ -104,6 +104,8 @@ class Book:
         had = self._had(body.request)
         closed = had in _SPENT or had in (PERMIT_OPEN, CLAIM_OPEN)
         if body.effect is not Effect.PERMIT:
+            if closed and body.unknowing:
+                return
             got = REFUSED if body.effect is Effect.REFUSE else DEFERRED
             self._enter(index, body.request, got, sound=not closed)
             return

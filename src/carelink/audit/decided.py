@@ -10,7 +10,7 @@ from carelink.audit.bodies import Body
 from carelink.audit.facts_form import facts_from_json, facts_to_json
 from carelink.audit.kinds import Kind
 from carelink.audit.schema import CODE, HEX64, INTEGER, REF, RULE, Codec, Form, as_object, bad, choice, items, nested
-from carelink.consent.facts import Facts
+from carelink.consent.facts import Facts, Known, StoreState
 from carelink.consent.reasons import ReasonCode
 from carelink.consent.verdict import Decision, Note, Verdict
 from carelink.model.moment import Instant
@@ -108,6 +108,13 @@ class DecidedBody(Body):
     earliest: Instant | None = attrs.field(default=None, metadata=INTEGER)
     notes: tuple[Note, ...] = attrs.field(default=(), metadata=_NOTES)
     lease: Instant | None = attrs.field(default=None, metadata=INTEGER)
+
+    @property
+    def unknowing(self) -> bool:
+        """Whether a restored backup refused what it does not know. That never permits, and says nothing about what had
+        become of the request: the entry moved behind others when the store was reconciled (ADR 0018).
+        """
+        return self.effect is not Effect.PERMIT and self.facts.store == Known(StoreState.RESTORED)
 
     @classmethod
     def of(cls, made: Decision, /, **fields: Any) -> Self:

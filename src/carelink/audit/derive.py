@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from carelink.audit.fold import LogState, Reservation
-from carelink.consent.facts import Facts, GrantFact, Known, StopFact
+from carelink.consent.facts import Facts, GrantFact, Known, StopFact, StoreState
 from carelink.model.moment import Instant
 from carelink.vocabulary import AgeBand, GrantState, RecipientRole, Standing
 
@@ -20,7 +20,8 @@ NOT_DERIVED: Final[Mapping[str, str]] = MappingProxyType(
         "role": "compared with the persons named, not with an entry",
         "zones": "offsets come from zone data, of which the log names the version and keeps the part that was used",
         "clock": "doubt about the clock leaves no other trace",
-        "store": "whether the store kept up with the log is known only to the process that asked",
+        "store": "whether the store kept up with the log is known only to the process that asked; a restored backup "
+        "does not know what the log says, never permits, and none of its facts is compared",
         "keys_available": "whether the keys answered leaves no other trace",
         "vetoes": "a plugin's refusal is recorded where it is made and nowhere else",
         "age": "bands rise with time and the birth date is sealed; a band below an earlier one is still found",
@@ -35,6 +36,7 @@ NOT_DERIVED: Final[Mapping[str, str]] = MappingProxyType(
 _NEVER: Final = "nothing"
 """What earlier entries give where none speaks of a fact."""
 
+_RESTORED: Final = Known(StoreState.RESTORED)
 _AGES: Final = {band: place for place, band in enumerate(AgeBand)}
 
 
@@ -53,6 +55,8 @@ def differences(state: LogState, facts: Facts, *, own: str | None = None) -> Ite
         state: the fold of all earlier entries.
         own: the reservation a claim leaves out of its history.
     """
+    if facts.store == _RESTORED:
+        return
     yield from _persons(state, facts)
     yield from _contact(state, facts)
     yield from _guardian(state, facts)

@@ -89,6 +89,8 @@ def _permit(state: LogState, body: DecidedBody) -> Iterator[Fault]:
 def _decision(state: LogState, entry: Entry) -> Iterator[Fault]:
     body: DecisionBody = entry.body  # type: ignore[assignment]
     yield from _decided(state, entry.at, body)
+    if body.unknowing:
+        return
     late = body.facts.ask.useless_after
     if body.expires is not None and not body.facts.at < body.expires <= (body.expires if late is None else late):
         yield Fault(DivergenceCode.TIME, "expires", "after the decision, while it is of use", body.expires)

@@ -23,7 +23,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     rebuild = verbs.add_parser("reconcile", help="after restoring a backup: rebuild from the log what it lacks")
     rebuild.add_argument("--actor", required=True)
     rebuild.add_argument("--accept-orphans", action="store_true",
-                         help="go on although some stops name addresses this backup does not know")  # fmt: skip
+                         help="go on although some permits or stops are of people this backup cannot name")  # fmt: skip
     rebuild.set_defaults(run=_reconcile)
 
 
@@ -45,10 +45,15 @@ def _migrate(args: argparse.Namespace) -> int:
 def _reconcile(args: argparse.Namespace) -> int:
     with open_link(args) as link:
         result = reconcile(link.parts, link.notary, by=link.actor(args.actor), accept_orphans=args.accept_orphans)
+    if result.from_size == result.to_size:
+        console.print("the store is what was published from it: nothing to do")
+        return Exit.OK
     console.print(f"entries      {result.from_size} -> {result.to_size}", markup=False)
-    console.print(f"restored     {result.restored} requests, caps and stops", markup=False)
-    console.print(f"orphaned     {result.orphaned} of persons or addresses this backup does not know", markup=False)
+    console.print(f"restored     {result.restored} permits, grants and stops", markup=False)
+    console.print(f"moved        {result.moved} entries that this backup took in by itself", markup=False)
+    console.print(f"orphaned     {result.orphaned} permits and stops of people this backup cannot name", markup=False)
     if not result.done:
-        console.print("sending stays refused: import the missing patients and suppressions, then pass --accept-orphans")
+        console.print("Nothing was changed and sending stays refused. Import the patients and the list of stops again,")
+        console.print("then pass --accept-orphans.")
         return Exit.COULD_NOT_RUN
     return Exit.OK

@@ -247,8 +247,13 @@ class Gatekeeper:
                 answer = Decided(asked=one, error=item[1])
             elif row is None:
                 answer = Decided(asked=one, target=item, released="stopped")
-            elif row.state is not ReservationState.HELD:
+            elif row.state is not ReservationState.HELD or not row.patient:
+                # Without a patient it was rebuilt from the log for somebody this store cannot name: it waits for its end.
                 answer = Decided(asked=one, target=item, earlier=row)
+            elif self.parts.publisher.restored:
+                # A permit in a restored backup was used or released since; the log knows how, and this store does not.
+                # The request is refused as a new one would be, and the permit left as it is (ADR 0018).
+                answer = self._decide_one(one, item, chunk, policy, journal, claim=False)
             else:
                 answer, after = self._claim_one(one, item, row, chunk, policy, journal)
                 answer.sealed = envelopes

@@ -227,7 +227,7 @@ class Inbound:
         reservation: ReservationRow | None,
         now: Instant,
     ) -> str:
-        if reservation is None:
+        if reservation is None or self.parts.publisher.restored:
             if event.key is not None:
                 tx.park(info.name, self.parts.safe.event_ref(event.key), event.event.value, now)
                 return "parked"

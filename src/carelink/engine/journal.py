@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import attrs
+
 from carelink.audit.bodies import (
     Body,
     ConsentEndedBody,
@@ -43,7 +45,7 @@ from carelink.audit.merkle import leaf_hash
 from carelink.consent.facts import Facts
 from carelink.consent.pack import Pack
 from carelink.consent.verdict import Decision
-from carelink.errors import CarelinkError, StoreError, StoreRestoredError
+from carelink.errors import CarelinkError, StoreError
 from carelink.model.ids import AddressRef, DecisionId, PersonRef, RequestRef, ReservationId, SuppressionId
 from carelink.model.moment import Instant
 from carelink.ports.rows import (
@@ -88,15 +90,8 @@ class Journal:
         self._parts = parts
         self._rows: list[EntryRow] = []
 
-    def write(self, tx: Transaction, *, reconciling: bool = False) -> None:
-        """Append what was gathered. Called once, last, so that index order is commit order.
-
-        Raises:
-            StoreRestoredError: the store is a restored backup. An entry of its own would fork it from its log for
-                good; only reconciling writes.
-        """
-        if self._rows and self._parts.publisher.restored and not reconciling:
-            raise StoreRestoredError("a restored backup takes no entries of its own")
+    def write(self, tx: Transaction) -> None:
+        """Append what was gathered. Called once, last, so that index order is commit order."""
         if self._rows:
             tx.append(self._rows)
             self._rows = []
@@ -285,6 +280,10 @@ class Journal:
             ended=True if ended else None,
         )
         self._add(SubjectBody(subject=person, contact=change), at)
+
+    def contact_lost(self, person: str, change: ContactChange, at: Instant) -> None:
+        """A contact point the log knows and the store has lost: nobody can use it any more."""
+        self._add(SubjectBody(subject=person, contact=attrs.evolve(change, ended=True)), at)
 
     def guardian(self, subject: PersonRef, row: RelatedRow, at: Instant) -> None:
         """A relation to a guardian or other related person."""

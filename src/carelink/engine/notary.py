@@ -12,9 +12,9 @@ import attrs
 from carelink.audit.bodies import GenesisBody
 from carelink.audit.checkpoint import NoteVerifier, SignedCheckpoint, Signer
 from carelink.audit.entry import parse_entry
-from carelink.audit.merkle import Frontier
+from carelink.audit.merkle import Frontier, HashReader, leaf_hash, range_root
 from carelink.consent.facts import StoreState
-from carelink.errors import CarelinkError, StoreError
+from carelink.errors import CarelinkError, StoreRestoredError
 from carelink.model.moment import SECOND, Instant, Micros
 from carelink.ports.store import Reader, Store
 from carelink.ports.system import Clock
@@ -33,6 +33,9 @@ class PublishedLog(Protocol):
 
     def entries(self, first: int = 0, last: int | None = None) -> Iterator[tuple[int, bytes]]:
         """Published entries with their indexes."""
+
+    def hashes(self, size: int) -> HashReader:
+        """Subtree roots of the published tree of this size."""
 
     def publish(
         self,
@@ -84,7 +87,7 @@ class Notary:
     _restored: bool = attrs.field(default=False, init=False)
 
     def open(self) -> StoreState:
-        """Compare the store with what was published from it. Called once, before anything is decided.
+        """Compare the store with what was published from it. Called before anything is decided.
 
         Raises:
             FormatError: the published head or its copy is not a checkpoint.
@@ -98,11 +101,10 @@ class Notary:
                 self._restored = True  # the store is of a log before, or beside, the one that is published
                 return StoreState.RESTORED
             self.put_away()  # a succession was cut off between its commit and this
-        heads = [head for head in (self.log.head(), self.read_copy()) if head is not None]
-        self._furthest = max((head.size for head in heads), default=0)
+        head, copy = self.log.head(), self.read_copy()
+        self._furthest = max((known.size for known in (head, copy) if known is not None), default=0)
         with self.store.reader() as reader:
-            size = reader.head().size
-            self._restored = size < self._furthest or not self._same_edge(reader)
+            self._restored = not self._continues(reader, head, copy)
         return StoreState.RESTORED if self._restored else StoreState.CURRENT
 
     def _is_own(self, head: SignedCheckpoint) -> bool:
@@ -112,11 +114,12 @@ class Notary:
         """Publish all that a transaction sees, before it commits: the last head of a log that is being closed.
 
         Raises:
-            StoreError: the store is a restored backup, or the log cannot be written.
+            StoreRestoredError: the store is a restored backup.
+            StoreError: the log cannot be written.
             TamperedError: what is published contradicts the store.
         """
         if self._restored:
-            raise StoreError("a restored store closes no log", hint="run `carelink store reconcile`")
+            raise StoreRestoredError("a restored store closes no log")
         published, head = self.log.head(), reader.head()
         start = 0 if published is None else published.size
         signed = self.log.publish(
@@ -131,15 +134,33 @@ class Notary:
         self.write_copy(signed)
         return signed
 
-    def _same_edge(self, reader: Reader) -> bool:
-        """Whether the newest published entry is the one the store has at its index: a restored store that went on
-        writing is as long as the log, but is not the log.
-        """
-        head = self.log.head()
-        if head is None or head.size == 0 or reader.head().size < head.size:
+    def _continues(self, reader: Reader, head: SignedCheckpoint | None, copy: SignedCheckpoint | None) -> bool:
+        """Whether the store is the published log and what came after, not a backup, however long it has grown since."""
+        if reader.head().size < self._furthest:
+            return False
+        if head is not None and not self.same_entry(reader, head.size - 1):
+            return False
+        if copy is None or (head is not None and self.extends(head, copy)):
             return True
-        published = [data for _, data in self.log.entries(head.size - 1, head.size)]
-        return published == list(reader.entries(head.size - 1, head.size))
+        # The published folder is older than the head copy, or gone. The store must then show by itself that it is not.
+        return copy.size > (0 if head is None else head.size) and _root(reader, copy.size) == copy.root
+
+    def same_entry(self, reader: Reader, index: int) -> bool:
+        """Whether the store has the published entry at this index. Every entry has a random salt: two histories that
+        parted have no entry in common at any index after.
+        """
+        published = [data for _, data in self.log.entries(index, index + 1)]
+        return published == list(reader.entries(index, index + 1))
+
+    def extends(self, head: SignedCheckpoint, copy: SignedCheckpoint) -> bool:
+        """Whether the published log of this head begins with the tree of the head copy."""
+        if copy.size >= head.size:
+            return copy.size == head.size and copy.root == head.root
+        try:
+            return range_root(0, copy.size, self.log.hashes(head.size)) == copy.root
+        except CarelinkError as error:
+            logger().warning("published_log_unreadable", code=error.code)
+            return False
 
     @property
     def restored(self) -> bool:
@@ -155,15 +176,18 @@ class Notary:
             return StoreState.UNPUBLISHED
         return StoreState.CURRENT
 
-    def tick(self) -> None:
+    def tick(self, *, closing: bool = False) -> None:
         """Publish if enough entries or enough time have gathered. A failure to publish is an operator's matter until
         the lag limit stops sending; it never undoes what was decided.
+
+        Args:
+            closing: publish whatever there is: a restored backup is known by what was published before it.
         """
         now = self.clock.monotonic()
         with self.store.reader() as reader:
             head = reader.head()
         behind = head.size - head.published
-        if behind and (behind >= _MANY or now - self._last >= self.interval):
+        if behind and (closing or behind >= _MANY or now - self._last >= self.interval):
             try:
                 self.publish()
             except CarelinkError as error:
@@ -173,13 +197,12 @@ class Notary:
         """Publish all integrated entries; None when there is nothing to publish.
 
         Raises:
-            StoreError: the store is a restored backup, or the log cannot be written.
+            StoreRestoredError: the store is a restored backup.
+            StoreError: the log cannot be written.
             TamperedError: what is published contradicts the store.
         """
         if self._restored:
-            raise StoreError(
-                "a restored store is not published over its own log", hint="run `carelink store reconcile`"
-            )
+            raise StoreRestoredError("a restored store is not published over its own log")
         published = self.log.head()
         start = 0 if published is None else published.size
         with self.store.reader() as reader:
@@ -202,6 +225,7 @@ class Notary:
             tx.set_published(signed.size)
         return signed
 
-    def reconciled(self) -> None:
-        """The store was brought up to the published head: sending may go on."""
-        self._restored = False
+
+def _root(reader: Reader, size: int) -> bytes:
+    """Root over the store's first entries, hashed again."""
+    return Frontier().append_many(leaf_hash(data) for data in reader.entries(0, size)).root()

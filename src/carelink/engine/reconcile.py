@@ -1,60 +1,36 @@
-"""Reconciles a restored backup with the log that was published after it was taken: entries are taken over byte for
-byte, and what they say of keys seen, caps, stops, grants, content and policy is applied again.
+"""Reconciles a restored backup with the log that was published after it was taken (ADR 0018).
 
-What a backup cannot know again: the addresses and identities of persons registered after it was taken. Their
-pseudonyms keep counting; stops of addresses nobody can name any more are orphans, and a named actor must accept them
-after re-importing the patients and the suppression list.
+Entries of the log are taken over byte for byte and what they say is applied again. Entries that the backup took in by
+itself meanwhile (a stop, a registration, a refusal) were never published: they move behind those of the log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Final
 
 import attrs
 
-from carelink.audit.bodies import (
-    ConsentEndedBody,
-    ConsentGrantedBody,
-    ContentBody,
-    HandoverBody,
-    MergedBody,
-    ModeBody,
-    PackBody,
-    PluginsBody,
-    PolicyBody,
-    ReceiptBody,
-    RecoveredBody,
-    ReleasedBody,
-    SubjectBody,
-    SuppressionAddedBody,
-    SuppressionCarriedBody,
-    SuppressionLiftedBody,
-)
-from carelink.audit.decided import ClaimBody, DecidedBody, DecisionBody
-from carelink.audit.entry import Entry, parse_entry
-from carelink.audit.kinds import ContentAction
-from carelink.audit.merkle import leaf_hash
+from carelink.audit.bodies import Body, HandoverBody, RecoveredBody, ReleasedBody, SuppressionAddedBody
+from carelink.audit.checkpoint import SignedCheckpoint
+from carelink.audit.decided import ClaimBody, DecidedBody
+from carelink.audit.entry import parse_entry
+from carelink.audit.merkle import Frontier, leaf_hash
+from carelink.consent.facts import StoreState
 from carelink.engine.journal import Journal
+from carelink.engine.membership import follow_merges
 from carelink.engine.notary import Notary
 from carelink.engine.parts import Parts
-from carelink.errors import StoreError
-from carelink.model.ids import (
-    AddressRef,
-    ContactPointId,
-    DecisionId,
-    GrantId,
-    PatientId,
-    PersonRef,
-    RequestRef,
-    ReservationId,
-    SuppressionId,
-)
+from carelink.engine.rebuild import Rebuild
+from carelink.engine.recovery import ask_channels
+from carelink.errors import StoreError, StoreRestoredError, TamperedError
+from carelink.model.ids import PersonRef, ReservationId
 from carelink.model.moment import Instant
+from carelink.model.scope import Scope
 from carelink.model.touchpoint import SETTLES
-from carelink.ports.rows import EntryRow, GrantRow, ReservationRow, StopRow
+from carelink.ports.rows import EntryRow, ReservationRow
 from carelink.ports.store import Transaction
-from carelink.vocabulary import ContentStatus, Effect, ReservationState, Standing
+from carelink.vocabulary import Effect, Outcome, ReservationState
 
 __all__ = ["Reconciled", "reconcile"]
 
@@ -63,311 +39,213 @@ _BATCH: Final = 2000
 
 @attrs.frozen(kw_only=True)
 class Reconciled:
-    """What reconciling did. `done`: sending may go on."""
+    """What reconciling did.
+
+    Attributes:
+        from_size: entries that store and log had in common.
+        to_size: entries of the published log.
+        moved: entries of the backup's own that stand behind those of the log now.
+        restored: permits, grants and stops that the backup did not know.
+        orphaned: permits and stops of persons or addresses that the backup cannot name.
+        done: sending may go on. Otherwise nothing was changed.
+    """
 
     from_size: int
     to_size: int
+    moved: int
     restored: int
     orphaned: int
     done: bool
 
 
-@attrs.define
-class _Applier:
-    """Applies entries to the store, in log order."""
+class _NotAcceptedError(Exception):
+    """Ends the transaction without a trace: there are orphans, and nobody accepted them."""
 
-    tx: Transaction
-    open: dict[ReservationId, ReservationRow] = attrs.field(factory=dict)
-    fresh: set[ReservationId] = attrs.field(factory=set)
-    before: dict[ReservationId, ReservationState] = attrs.field(factory=dict)
-    restored: int = 0
-    orphaned: int = 0
-
-    def apply(self, entry: Entry) -> None:
-        action: Callable[..., None] | None = _ACTIONS.get(type(entry.body))
-        if action is not None:
-            action(self, entry)
-
-    def flush(self) -> None:
-        """Write the reservations gathered. What the log leaves open stays open: recovery releases the permit in time,
-        settles the claim as UNKNOWN, and says so in the log, which replays.
-        """
-        known = [row for row in self.open.values() if row.id not in self.fresh]
-        claimed = [
-            attrs.evolve(row, state=ReservationState.CLAIMED)
-            for row in known
-            if row.state is ReservationState.SPENT and self.before[row.id] is ReservationState.HELD
-        ]
-        self.tx.put_reservations(claimed)  # the backup has the permit, the log has its claim and its end
-        self.tx.put_reservations(known)
-        self.tx.add_reservations([row for row in self.open.values() if row.id in self.fresh])
-
-    # -- the one path ---------------------------------------------------------------------------------------
-
-    def decision(self, entry: Entry) -> None:
-        body = entry.body
-        assert isinstance(body, DecisionBody)
-        if body.effect is not Effect.PERMIT or body.reservation is None or body.expires is None:
-            return
-        facts = body.facts
-        patient = self.tx.patients_by_person([facts.subject]).get(facts.subject)
-        address = AddressRef(facts.address or "")
-        known = self.tx.address_tokens([address]).get(address)
-        # A pseudonym nobody can name any more still counts: its 16 bytes stand in for the 32 of a token.
-        token = known if known is not None else bytes.fromhex(address)
-        self.orphaned += patient is None
-        row = ReservationRow(
-            id=ReservationId(body.reservation),
-            request=RequestRef(body.request),
-            mac=b"",
-            decision=DecisionId(body.decision),
-            patient=PatientId("") if patient is None else patient.id,
-            contact=ContactPointId(""),
-            subject=facts.subject,
-            recipient=facts.recipient,
-            role=facts.role,
-            token=token,
-            address=address,
-            purpose=facts.ask.purpose,
-            channel=facts.ask.channel,
-            channel_kind=facts.ask.channel_kind,
-            template=facts.ask.template,
-            template_version=facts.ask.template_version,
-            reply=facts.ask.reply,
-            at=facts.at,
-            state=ReservationState.CLAIMED if body.lease is not None else ReservationState.HELD,
-            expires=body.expires,
-            lease=body.lease,
-        )
-        self.open[row.id] = row
-        self.fresh.add(row.id)
-        self.restored += 1
-
-    def _row(self, reservation: str) -> ReservationRow | None:
-        key = ReservationId(reservation)
-        if key not in self.open:
-            stored = self.tx.reservations([key]).get(key)
-            if stored is None:
-                return None
-            self.open[key], self.before[key] = stored, stored.state
-        return self.open[key]
-
-    def claim(self, entry: Entry) -> None:
-        body = entry.body
-        assert isinstance(body, ClaimBody)
-        row = self._row(body.reservation)
-        if row is not None and body.effect is Effect.PERMIT:
-            self.open[row.id] = attrs.evolve(row, state=ReservationState.CLAIMED, lease=body.lease, at=body.facts.at)
-
-    def settled(self, entry: Entry) -> None:
-        body = entry.body
-        assert isinstance(body, HandoverBody | RecoveredBody)
-        row = self._row(body.reservation)
-        if row is not None:
-            self.open[row.id] = attrs.evolve(row, state=SETTLES[body.outcome], outcome=body.outcome)
-
-    def released(self, entry: Entry) -> None:
-        body = entry.body
-        assert isinstance(body, ReleasedBody)
-        row = self._row(body.reservation)
-        if row is not None:
-            self.open[row.id] = attrs.evolve(row, state=ReservationState.RELEASED)
-
-    def receipt(self, entry: Entry) -> None:
-        body = entry.body
-        assert isinstance(body, ReceiptBody)
-        row = self._row(body.reservation)
-        if row is not None:
-            self.open[row.id] = attrs.evolve(row, delivery=body.state)
-
-    # -- consent and persons --------------------------------------------------------------------------------
-
-    def stop(self, entry: Entry) -> None:
-        body = entry.body
-        assert isinstance(body, SuppressionAddedBody)
-        token = None
-        if body.address is not None:
-            address = AddressRef(body.address)
-            token = self.tx.address_tokens([address]).get(address)
-            if token is None:
-                self.orphaned += 1
-                return
-        self.tx.add_stops(
-            [
-                StopRow(
-                    id=SuppressionId(body.suppression),
-                    person=None if body.person is None else PersonRef(body.person),
-                    token=token,
-                    purposes=body.purposes,
-                    channels=body.channels,
-                    source=body.source,
-                    since=body.since,
-                    until=body.until,
-                )
-            ]
-        )
-        self.restored += 1
-
-    def carried(self, entry: Entry) -> None:
-        # The stop itself stands in the backup under its token; only the new pseudonym is lost.
-        assert isinstance(entry.body, SuppressionCarriedBody)
-
-    def lifted(self, entry: Entry) -> None:
-        body = entry.body
-        assert isinstance(body, SuppressionLiftedBody)
-        self.tx.lift_stop(SuppressionId(body.suppression), body.at)
-
-    def granted(self, entry: Entry) -> None:
-        body = entry.body
-        assert isinstance(body, ConsentGrantedBody)
-        subject = PersonRef(body.subject)
-        patient = self.tx.patients_by_person([subject]).get(subject)
-        if patient is None:
-            return  # without the grant the person is refused: safe
-        row = GrantRow(
-            id=GrantId(body.grant),
-            patient=patient.id,
-            purposes=body.purposes,
-            channels=body.channels,
-            by=body.by,
-            since=body.since,
-            until=body.until,
-            separate=body.separate,
-            notice=body.notice,
-        )
-        self.tx.add_grants([row])
-        self.restored += 1
-
-    def ended(self, entry: Entry) -> None:
-        body = entry.body
-        assert isinstance(body, ConsentEndedBody)
-        self.tx.end_grant(GrantId(body.grant), body.state, body.ended_at)
-
-    def subject(self, entry: Entry) -> None:
-        body = entry.body
-        assert isinstance(body, SubjectBody)
-        person = PersonRef(body.subject)
-        row = self.tx.patients_by_person([person]).get(person)
-        if row is None:
-            return
-        if body.standing is not None or body.age is not None:
-            self.tx.put_patient(attrs.evolve(row, standing=body.standing or row.standing, age=body.age or row.age))
-        if body.contact is not None:
-            for contact in self.tx.contacts([row.id]).get(row.id, ()):
-                if contact.address == body.contact.address:
-                    self.tx.put_contact(attrs.evolve(contact, status=body.contact.status))
-
-    def merged(self, entry: Entry) -> None:
-        body = entry.body
-        assert isinstance(body, MergedBody)
-        persons = [PersonRef(body.subject), PersonRef(body.merged)]
-        rows = self.tx.patients_by_person(persons)
-        if len(rows) == len(persons):
-            survivor, old = rows[persons[0]], rows[persons[1]]
-            self.tx.put_patient(attrs.evolve(old, standing=Standing.MERGED, merged_into=survivor.id))
-
-    # -- what decisions depend on ---------------------------------------------------------------------------
-
-    def pack(self, entry: Entry) -> None:
-        body = entry.body
-        assert isinstance(body, PackBody)
-        self.tx.put_pack(body.digest, body.toml.encode())
-
-    def policy(self, entry: Entry) -> None:
-        body = entry.body
-        assert isinstance(body, PolicyBody)
-        self.tx.put_tenant(attrs.evolve(self.tx.tenant(), policy=body.digest, packs=body.packs))
-
-    def plugins(self, entry: Entry) -> None:
-        body = entry.body
-        assert isinstance(body, PluginsBody)
-        self.tx.put_tenant(attrs.evolve(self.tx.tenant(), plugins=body.digest))
-
-    def mode(self, entry: Entry) -> None:
-        body = entry.body
-        assert isinstance(body, ModeBody)
-        self.tx.put_tenant(attrs.evolve(self.tx.tenant(), mode=body.mode))
-
-    def content(self, entry: Entry) -> None:
-        body = entry.body
-        assert isinstance(body, ContentBody)
-        row = self.tx.templates([(body.template, body.version)]).get((body.template, body.version))
-        if row is None:
-            return  # its text is lost with the backup; unregistered content is refused
-        if body.action is ContentAction.APPROVED and body.by not in row.approvers:
-            row = attrs.evolve(row, status=ContentStatus.APPROVED, approvers=(*row.approvers, body.by))
-        if body.action is ContentAction.WITHDRAWN:
-            row = attrs.evolve(row, status=ContentStatus.WITHDRAWN)
-        self.tx.put_template(row)
-
-
-_ACTIONS: Final[dict[type, Callable[..., None]]] = {
-    DecisionBody: _Applier.decision,
-    ClaimBody: _Applier.claim,
-    HandoverBody: _Applier.settled,
-    RecoveredBody: _Applier.settled,
-    ReleasedBody: _Applier.released,
-    ReceiptBody: _Applier.receipt,
-    SuppressionAddedBody: _Applier.stop,
-    SuppressionCarriedBody: _Applier.carried,
-    SuppressionLiftedBody: _Applier.lifted,
-    ConsentGrantedBody: _Applier.granted,
-    ConsentEndedBody: _Applier.ended,
-    SubjectBody: _Applier.subject,
-    MergedBody: _Applier.merged,
-    PackBody: _Applier.pack,
-    PolicyBody: _Applier.policy,
-    PluginsBody: _Applier.plugins,
-    ModeBody: _Applier.mode,
-    ContentBody: _Applier.content,
-}
+    def __init__(self, result: Reconciled) -> None:
+        super().__init__()
+        self.result = result
 
 
 def reconcile(parts: Parts, notary: Notary, *, by: str, accept_orphans: bool = False) -> Reconciled:
-    """Bring a restored store up to the published log.
+    """Bring a restored store up to the published log, and publish what then stands behind it. A store that is current
+    is left alone.
+
+    Args:
+        parts, notary: of the store.
+        by: pseudonym of who does this.
+        accept_orphans: go on although some permits or stops are of somebody the backup cannot name.
 
     Raises:
-        StoreError: the store is not a prefix of the log: it is another store's, or it went on by itself after it was
-            restored; only a new home can follow.
+        StoreRestoredError: the log is itself older than its head copy: restore the log first.
+        TamperedError: the log is not what its key signed, or its head copy is of another history.
+        StoreError: the store is another log's, handed messages over or published by itself after it was restored, or
+            claims of another run are still in flight.
     """
-    now: Instant = parts.guard.read()[0]
-    head = notary.log.head()
-    target = 0 if head is None else head.size
-    with parts.store.transaction() as tx:
-        tx.lock_global()
-        size = tx.head().size
-        if size > target or not _is_prefix(tx, notary, size):
-            raise StoreError(
-                "the store is not the log's earlier self", hint="begin a new home; its log names the old head"
-            )
-        applier = _Applier(tx)
-        rows: list[EntryRow] = []
-        for _, data in notary.log.entries(size, target):
-            entry = parse_entry(data)
-            body = entry.body
-            request = (
-                body.request if isinstance(body, DecidedBody | HandoverBody | ReleasedBody | RecoveredBody) else ""
-            )
-            rows.append(EntryRow(data=data, leaf=leaf_hash(data), request=request))
-            applier.apply(entry)
-            if len(rows) == _BATCH:
-                tx.append(rows)
-                rows = []
-        tx.append(rows)
-        applier.flush()
-        tx.set_published(target)
-        done = accept_orphans or applier.orphaned == 0
-        if done:
-            journal = Journal(parts)
-            journal.reconciled(size, target, applier.restored, applier.orphaned, by, now)
-            journal.write(tx, reconciling=True)
-    if done:
-        notary.reconciled()
+    now = parts.guard.read()[0]
+    if notary.open() is StoreState.CURRENT:
         notary.publish()
-    return Reconciled(from_size=size, to_size=target, restored=applier.restored, orphaned=applier.orphaned, done=done)
+        return _nothing_to_do(parts)
+    head = _trusted_head(notary)
+    result: Reconciled | None = None
+    try:
+        with parts.store.transaction() as tx:
+            tx.lock_global()
+            result = _Reconciling(parts, notary, tx, now).run(head, by, accept_orphans=accept_orphans)
+            if not result.done:
+                raise _NotAcceptedError(result)  # noqa: TRY301  it rolls the transaction back
+    except _NotAcceptedError as refused:
+        return refused.result
+    if notary.open() is not StoreState.CURRENT:
+        raise StoreRestoredError("the store still is not what was published from it")
+    notary.publish()
+    return result
 
 
-def _is_prefix(tx: Transaction, notary: Notary, size: int) -> bool:
-    if size == 0:
-        return True
-    return [data for _, data in notary.log.entries(size - 1, size)] == list(tx.entries(size - 1, size))
+def _nothing_to_do(parts: Parts) -> Reconciled:
+    with parts.store.reader() as reader:
+        size = reader.head().published
+    return Reconciled(from_size=size, to_size=size, moved=0, restored=0, orphaned=0, done=True)
+
+
+def _trusted_head(notary: Notary) -> SignedCheckpoint:
+    head, copy = notary.log.head(), notary.read_copy()
+    if head is None or (copy is not None and copy.size > head.size):
+        raise StoreRestoredError(
+            "the published log is gone, or older than its head copy",
+            hint="restore the log first, from its own backup or from an export",
+        )
+    if head.checkpoint.origin != notary.verifier.key.name:
+        raise StoreError(
+            "the store is of another log than the one that is published: of one that was closed, or of another tenant",
+            hint="restore a backup of the log that is published",
+        )
+    notary.verifier.open(head.note)
+    if copy is not None and not notary.extends(head, copy):
+        raise TamperedError("the published log does not begin with its head copy", hint="run `carelink audit verify`")
+    return head
+
+
+@attrs.define
+class _Reconciling:
+    """One attempt, in one transaction."""
+
+    parts: Parts
+    notary: Notary
+    tx: Transaction
+    now: Instant
+    rebuild: Rebuild = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.rebuild = Rebuild(self.tx)
+
+    def run(self, head: SignedCheckpoint, by: str, *, accept_orphans: bool) -> Reconciled:
+        """Take over, apply, settle, move, note."""
+        store = self.tx.head()
+        common = self._common(min(store.size, head.size))
+        own = () if common < store.published else self.tx.take_out(common)
+        bodies = [parse_entry(row.data).body for row in own]
+        if common < store.published or any(_hands_over(body) for body in bodies):
+            raise StoreError(
+                "the restored store handed messages over by itself: there are two histories",
+                hint="keep both logs, and begin a new home",
+            )
+        for body in bodies:
+            self.rebuild.rewind(body)
+        self._take_over(common, head)
+        self.rebuild.path.flush()
+        self.tx.set_published(head.size)
+        orphaned = self.rebuild.orphaned
+        self._note(common, head.size, by)
+        self._meet_own_stops(bodies)
+        for body in bodies:
+            self.rebuild.again(body)
+        self.tx.append(own)
+        self._forget_contacts()
+        return Reconciled(
+            from_size=common,
+            to_size=head.size,
+            moved=len(own),
+            restored=self.rebuild.restored,
+            orphaned=orphaned,
+            done=accept_orphans or orphaned == 0,
+        )
+
+    def _common(self, limit: int) -> int:
+        """How many first entries store and log have in common: they part once, and for good."""
+        low, high = 0, limit
+        while low < high:
+            middle = (low + high) // 2
+            if self.notary.same_entry(self.tx, middle):
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def _take_over(self, common: int, head: SignedCheckpoint) -> None:
+        rows: list[EntryRow] = []
+        for _, data in self.notary.log.entries(common, head.size):
+            body = parse_entry(data).body
+            rows.append(EntryRow(data=data, leaf=leaf_hash(data), request=_request(body)))
+            self.rebuild.apply(body)
+            if len(rows) == _BATCH:
+                self.tx.append(rows)
+                rows = []
+        self.tx.append(rows)
+        if Frontier.from_bytes(self.tx.head().frontier).root() != head.root:
+            raise TamperedError("the published entries are not what was signed", hint="run `carelink audit verify`")
+
+    def _meet_own_stops(self, bodies: Sequence[Body]) -> None:
+        """A stop that the backup took in could not know what was open in the log. It stands behind the log's entries
+        now, and what is open in its scope ends before it: permits are void, claims are looked up or UNKNOWN.
+        """
+        journal, ended = Journal(self.parts), set[ReservationId]()
+        for body in bodies:
+            if isinstance(body, SuppressionAddedBody):
+                for row in self._open_under(body):
+                    if row.id not in ended:
+                        self._end(row, journal)
+                        ended.add(row.id)
+        journal.write(self.tx)
+
+    def _open_under(self, body: SuppressionAddedBody) -> list[ReservationRow]:
+        token = None if body.address is None else self.rebuild.names.token(body.address)
+        persons = [] if body.person is None else [PersonRef(body.person)]
+        scope = Scope(body.purposes, body.channels)
+        rows = self.tx.open_for(persons, [] if token is None else [token])
+        return [row for row in rows if scope.covers(row.purpose, row.channel_kind)]
+
+    def _end(self, row: ReservationRow, journal: Journal) -> None:
+        if row.state is ReservationState.HELD:
+            self.tx.put_reservations([attrs.evolve(row, state=ReservationState.RELEASED)])
+            journal.released(row, "stopped", self.now)
+            return
+        envelopes = self.tx.sealed("contact", [row.contact], ("address",))
+        people = follow_merges(self.tx, [row.patient])
+        over = row.lease is not None and row.lease <= self.now
+        outcome = ask_channels(self.parts, [row], envelopes, people, self.now).get(row.id) if over else None
+        if outcome is None:
+            raise StoreError("claims of another run may be in flight", hint="stop it, and try again in a minute")
+        after = attrs.evolve(row, state=SETTLES[outcome], outcome=outcome)
+        self.tx.put_reservations([after])
+        journal.recovered(after, "deadline" if outcome is Outcome.UNKNOWN else "lookup", self.now)
+
+    def _forget_contacts(self) -> None:
+        journal = Journal(self.parts)
+        for person, change in self.rebuild.lost():
+            journal.contact_lost(person, change, self.now)
+        journal.write(self.tx)
+
+    def _note(self, common: int, size: int, by: str) -> None:
+        journal = Journal(self.parts)
+        journal.reconciled(common, size, self.rebuild.restored, self.rebuild.orphaned, by, self.now)
+        journal.write(self.tx)
+
+
+def _hands_over(body: Body) -> bool:
+    permits = isinstance(body, DecidedBody) and body.effect is Effect.PERMIT
+    return permits or isinstance(body, (ClaimBody, HandoverBody, RecoveredBody, ReleasedBody))
+
+
+def _request(body: Body) -> str:
+    named = isinstance(body, (DecidedBody, HandoverBody, ReleasedBody, RecoveredBody))
+    return str(getattr(body, "request", "")) if named else ""

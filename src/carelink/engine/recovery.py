@@ -4,7 +4,7 @@ back. Runs before each send, so that a restart settles what a kill left behind (
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import attrs
@@ -19,11 +19,11 @@ from carelink.model.ids import PatientId
 from carelink.model.moment import MINUTE, Instant, Micros
 from carelink.model.touchpoint import SETTLES
 from carelink.ports.channel import LookupResult
-from carelink.ports.rows import ReservationRow
+from carelink.ports.rows import PatientRow, ReservationRow
 from carelink.vault.personal import Personal
 from carelink.vocabulary import Outcome, ReservationState
 
-__all__ = ["GRACE", "Recovered", "recover"]
+__all__ = ["GRACE", "Recovered", "ask_channels", "recover"]
 
 GRACE: Final = Micros(1 * MINUTE)
 """How long after its lease a claim may still be at a channel: an attempt begun within the lease may outlast it. Until
@@ -55,8 +55,11 @@ class Recovered:
 
 def recover(parts: Parts) -> Recovered:
     """Settle what is overdue, however much it is. Nothing is while the clock cannot be trusted: a clock that jumped
-    ahead would end claims that another process is handing over.
+    ahead would end claims that another process is handing over. On a restored backup nothing is either: what was open
+    in it is over, and the log it is to be reconciled with says how (ADR 0018).
     """
+    if parts.publisher.restored:
+        return Recovered()
     now, steady = parts.guard.read()
     told = unknown = expired = 0
     if steady:
@@ -125,17 +128,34 @@ def _outcome(parts: Parts, row: ReservationRow, answer: LookupResult, now: Insta
     return Outcome.NOT_SENT
 
 
-def _settle_claims(parts: Parts, rows: Sequence[ReservationRow], now: Instant) -> dict[str, Outcome]:
-    """Ask, outside any transaction, and record what came of it; what was settled, by reservation."""
-    with parts.store.reader() as reader:
-        envelopes = reader.sealed("contact", [row.contact for row in rows], ("address",))
-        people = follow_merges(reader, [row.patient for row in rows])
+def ask_channels(
+    parts: Parts,
+    rows: Sequence[ReservationRow],
+    envelopes: Mapping[tuple[str, str], bytes],
+    people: Mapping[PatientId, PatientRow],
+    now: Instant,
+) -> dict[str, Outcome]:
+    """What became of claims, by reservation: looked up, or UNKNOWN; those left out must wait for their grace to pass.
+
+    Args:
+        envelopes: sealed addresses of their contact points, by (row, column).
+        people: their patients, merges followed.
+    """
     found: dict[str, Outcome] = {}
     for row in rows:
         owner = people[row.patient].id if row.patient in people else row.patient
         outcome = _outcome(parts, row, _ask(parts, row, owner, envelopes.get((row.contact, "address"))), now)
         if outcome is not None:
             found[row.id] = outcome
+    return found
+
+
+def _settle_claims(parts: Parts, rows: Sequence[ReservationRow], now: Instant) -> dict[str, Outcome]:
+    """Ask, outside any transaction, and record what came of it; what was settled, by reservation."""
+    with parts.store.reader() as reader:
+        envelopes = reader.sealed("contact", [row.contact for row in rows], ("address",))
+        people = follow_merges(reader, [row.patient for row in rows])
+    found = ask_channels(parts, rows, envelopes, people, now)
     settled: dict[str, Outcome] = {}
     with parts.store.transaction() as tx:
         tx.lock(gates_of_rows(rows))

@@ -90,7 +90,8 @@ def apply_stops(
 ) -> Stopped:
     """Record the stop and meet what is open in its scope: held permits are released, claims in flight reported.
 
-    The caller holds the gate locks of every person and address in the order.
+    The caller holds the gate locks of every person and address in the order. On a restored backup the stop is recorded
+    and meets nothing: what was open in it is over, and `store reconcile` says how (ADR 0018).
     """
     rows = [
         StopRow(
@@ -110,9 +111,8 @@ def apply_stops(
     addresses = tx.address_refs(order.tokens)
     for row in rows:
         journal.suppression(row, None if row.token is None else addresses.get(row.token))
-    met = [
-        row for row in tx.open_for(order.persons, order.tokens) if _covered(order.scopes, row.purpose, row.channel_kind)
-    ]
+    touched = () if parts.publisher.restored else tx.open_for(order.persons, order.tokens)
+    met = [row for row in touched if _covered(order.scopes, row.purpose, row.channel_kind)]
     held = [row for row in met if row.state is ReservationState.HELD]
     flying = [row for row in met if row.state is ReservationState.CLAIMED]
     tx.put_reservations([attrs.evolve(row, state=ReservationState.RELEASED) for row in held])

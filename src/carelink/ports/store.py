@@ -252,6 +252,9 @@ class Transaction(Reader, Protocol):
     def add_grants(self, rows: Sequence[GrantRow]) -> None:
         """Insert grants."""
 
+    def put_grant(self, row: GrantRow) -> None:
+        """Replace an existing grant: where the log tells its end otherwise than a restored backup did."""
+
     def end_grant(self, grant: GrantId, state: GrantState, at: Instant) -> None:
         """End a given grant; ending an ended or unknown one changes nothing."""
 

@@ -220,6 +220,12 @@ class MemoryTransaction(MemoryReader):
             check_lists(rows)
             _add(state.grants, ((row.id, row) for row in rows))
 
+    def put_grant(self, row: GrantRow) -> None:
+        """See the port."""
+        with self._writing() as state:
+            check_lists([row])
+            _replace(state.grants, row.id, row)
+
     def end_grant(self, grant: GrantId, state: GrantState, at: Instant) -> None:
         """See the port."""
         with self._writing() as rows:

@@ -84,6 +84,9 @@ FROM json_each(?) AS k CROSS JOIN grants AS g ON g.patient = k.value ORDER BY si
 -- name: add_grant
 INSERT INTO grants (id, patient, purposes, channels, by, since, until, separate, notice, state, ended_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+-- name: put_grant
+UPDATE grants SET patient = ?, purposes = ?, channels = ?, by = ?, since = ?, until = ?, separate = ?, notice = ?,
+  state = ?, ended_at = ? WHERE id = ?;
 -- name: end_grant
 UPDATE grants SET state = ?, ended_at = ? WHERE id = ? AND state = 'given';
 -- name: stops

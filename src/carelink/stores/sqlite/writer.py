@@ -224,6 +224,12 @@ class SqliteTransaction(SqliteReader):
             check_lists(rows)
             self._many("add_grant", map(form.grant_values, rows), "a grant with this id exists")
 
+    def put_grant(self, row: GrantRow) -> None:
+        """See the port."""
+        with self._writing():
+            check_lists([row])
+            self._replace("put_grant", form.grant_values(row))
+
     def end_grant(self, grant: GrantId, state: GrantState, at: Instant) -> None:
         """See the port."""
         with self._writing():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 import pytest
 
-from carelink.errors import ConflictError, InvalidInputError
+from carelink.errors import ConflictError, InvalidInputError, NotFoundError
 from carelink.ports.rows import StopRow
 from carelink.ports.store import Store
 from carelink.testing.store_conformance import samples as a
@@ -36,6 +36,18 @@ class TestGrants:
             ended, other = reader.grants([a.patient_id(1)])[a.patient_id(1)]
             assert ended == attrs.evolve(a.grant(1, 1), state=GrantState.WITHDRAWN, ended_at=a.at(50))
             assert other == a.grant(2, 1)
+
+    def test_a_grant_is_replaced_whole(self, store: Store) -> None:
+        changed = a.grant(
+            1, 2, purposes=("admin",), until=None, separate=False, state=GrantState.REVOKED, ended_at=a.at(7)
+        )
+        with store.transaction() as tx:
+            tx.add_grants([a.grant(1, 1)])
+            tx.put_grant(changed)
+        with pytest.raises(NotFoundError), store.transaction() as tx:
+            tx.put_grant(a.grant(2, 1))
+        with store.reader() as reader:
+            assert reader.grants([a.patient_id(1), a.patient_id(2)]) == {a.patient_id(2): (changed,)}
 
     def test_a_grant_is_unique_and_its_lists_are_of_words(self, store: Store) -> None:
         with store.transaction() as tx:

@@ -120,6 +120,7 @@ _calls = st.one_of(
     _call("add_index", _rows(_index)),
     _call("delete_index", st.sampled_from("rs")),
     _call("add_grants", _rows(_grant)),
+    _call("put_grant", _grant),
     _call("end_grant", _grant.map(lambda row: row.id), st.sampled_from(GrantState), _instants),
     _call("add_stops", _rows(_stop)),
     _call("lift_stop", _stop.map(lambda row: row.id), _instants),
