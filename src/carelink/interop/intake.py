@@ -38,15 +38,12 @@ def take(record: PatientRecord | RelatedRecord, region: str) -> Intake:
 
 def _patient(record: PatientRecord, region: str) -> Intake:
     intake = Intake(record.source)
-    identifiers = []
-    for system, value in record.identifiers:
-        if value.use(partial(_is_identifier, system)):
-            identifiers.append((system, value))
-        else:
-            intake.note(Fault.BAD_IDENTIFIER, "identifier", lost=len(record.identifiers) == 1)
-    if identifiers:
+    good = [(system, value) for system, value in record.identifiers if value.use(partial(_is_identifier, system))]
+    if len(good) < len(record.identifiers):
+        intake.note(Fault.BAD_IDENTIFIER, "identifier", lost=not good)
+    if good:
         intake.given = PatientInput(
-            identifiers=tuple(identifiers),
+            identifiers=tuple(good),
             name=record.name,
             birth_date=record.birth_date,
             deceased=record.deceased,

@@ -8,7 +8,6 @@ from typing import Final
 from zoneinfo import available_timezones
 
 from carelink.errors import InvalidInputError
-from carelink.interop.records import has_control
 from carelink.model.scope import Scope
 
 __all__ = ["is_evidence", "is_language", "is_notice", "is_scope", "is_zone", "tidy"]
@@ -51,6 +50,6 @@ def is_scope(words: Iterable[str], part: str) -> bool:
 
 
 def tidy(name: str) -> str:
-    """A name with single blanks; empty if it is no name: too long, or with control characters in it."""
+    """A name with single blanks; empty if it is too long for one."""
     text = " ".join(name.split())
-    return "" if len(text) > _MAX_NAME or has_control(text) else text
+    return "" if len(text) > _MAX_NAME else text

@@ -27,7 +27,7 @@ _JUNK_BYTES = st.one_of(
     st.binary(max_size=40),
     st.text(max_size=30).map(lambda text: text.encode("utf-8", "surrogatepass")),
     st.sampled_from(
-        [b"", b" ", b"\r", b"\x00" * 5, b'"', b'"a', b'a"b', b'""', b"," * 3, b'x,"', b'","', b"\xef\xbb\xbf", b"\xff\xfe", b"\x1f\x8b", b"\x1f\x8b\x08\x00",
+        [b"", b" ", b"\r", b"\x00" * 5, b'"', b'"a', b'a"b', b'""', b"," * 3, b'x,"', b'","', b'x,y,"', b'z"', b'",', b'x,"y,z', b"\xef\xbb\xbf", b"\xff\xfe", b"\x1f\x8b", b"\x1f\x8b\x08\x00",
          b"{", b"{}", b"[]", b"[" * 3000, b'{"resourceType":"Patient"}', b'{"resourceType":"Patient","id":1}',
          b'{"resourceType":"Patient","id":"z","birthDate":[]}', b'{"resourceType":"Patient","id":"z","a":NaN}',
          b'{"resourceType":"Patient","id":"z","a":1,"a":2}', b"x" * MAX_LINE, b'"' + b"y" * (MAX_LINE + 9)]

@@ -55,6 +55,14 @@ def test_two_broken_quotes_do_not_join_over_good_rows(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_row_that_stands_alone_is_never_a_part_of_a_quoted_cell(tmp_path: Path) -> None:
+    # Read as one row of two cells, this would be well formed; it would also swallow the patient on line 3.
+    data = b'mrn,name\n1,"a\n2,b\n3,c"\n4,d\n'
+    found = _read(tmp_path, data)
+    assert found[:2] == [(2, Fault.UNCLOSED_QUOTE), (3, ("2", "b"))]
+    assert found[-1] == (5, ("4", "d"))
+
+
 def test_text_after_a_closing_quote_is_no_cell(tmp_path: Path) -> None:
     assert _read(tmp_path, b'mrn,name\n1,"a"b\n2,c\n') == [(2, Fault.UNCLOSED_QUOTE), (3, ("2", "c"))]
 
@@ -148,6 +156,12 @@ def test_a_name_that_is_valid_in_both_encodings_does_not_decide(tmp_path: Path) 
 def test_accents_in_utf8_with_some_latin_1_rows(tmp_path: Path) -> None:
     data = "mrn,name\n1,José\n2,Zoë\n".encode() + "3,René\n".encode("latin-1")
     assert _read(tmp_path, data) == [(2, ("1", "José")), (3, ("2", "Zoë")), (4, Fault.NOT_UTF8)]
+
+
+def test_little_against_little_is_not_enough_to_tell(tmp_path: Path) -> None:
+    data = "mrn,name\n1,José\n2,Zoë\n3,Noé\n".encode() + "4,欧阳静宜\n".encode("gb18030")
+    with pytest.raises(InvalidInputError, match="mixes encodings"):
+        _open(tmp_path, data)
 
 
 def test_garbage_does_not_speak_for_an_encoding(tmp_path: Path) -> None:
