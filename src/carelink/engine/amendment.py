@@ -104,6 +104,7 @@ class Amendment:
         return True
 
     def _person(self, new: Prepared, row: PatientRow, batch: RowBatch) -> bool:
+        row = batch.current(row)
         given, after = new.given, row
         if given.zone:
             after = attrs.evolve(after, zone=given.zone)
@@ -118,7 +119,7 @@ class Amendment:
             batch.sealed.append(self.parts.safe.seal(row.id, "patient", row.id, "birth_date", born.reveal("seal")))
             sealed = True
         if after != row:
-            batch.changed_patients.append(after)
+            batch.change(after)
         if (after.standing, after.age) != (row.standing, row.age):
             batch.journal.subject(row.person, batch.now, standing=after.standing, age=after.age)
         return sealed or after != row

@@ -195,8 +195,9 @@ def _persons(reader: Reader, patients: Sequence[PatientId]) -> list[Gate]:
 
 def _bury(survivor: PatientRow, batch: RowBatch) -> None:
     """A death reported under the number of a merged record is the death of the person (P3)."""
+    survivor = batch.current(survivor)
     if survivor.standing is Standing.ACTIVE:
-        batch.changed_patients.append(attrs.evolve(survivor, standing=Standing.DECEASED))
+        batch.change(attrs.evolve(survivor, standing=Standing.DECEASED))
         batch.journal.subject(survivor.person, batch.now, standing=Standing.DECEASED)
 
 

@@ -31,9 +31,17 @@ class RowBatch:
     contacts: list[ContactRow] = attrs.field(factory=list)
     sealed: list[SealedRow] = attrs.field(factory=list)
     index: list[IndexRow] = attrs.field(factory=list)
-    changed_patients: list[PatientRow] = attrs.field(factory=list)
+    changed_patients: dict[PatientId, PatientRow] = attrs.field(factory=dict)
     changed_related: list[RelatedRow] = attrs.field(factory=list)
     changed_contacts: list[ContactRow] = attrs.field(factory=list)
+
+    def current(self, row: PatientRow) -> PatientRow:
+        """A patient as this batch leaves them so far: several of its records may concern one person."""
+        return self.changed_patients.get(row.id, row)
+
+    def change(self, row: PatientRow) -> None:
+        """A patient's row is to be replaced."""
+        self.changed_patients[row.id] = row
 
     def identify(self, patient: PatientId, forms: Sequence[str]) -> None:
         """Seal all identifiers of a patient, and index them."""
@@ -97,7 +105,7 @@ class RowBatch:
     def write(self, tx: Transaction) -> None:
         """Write everything; called once, last."""
         tx.add_patients(self.patients)
-        for patient in self.changed_patients:
+        for patient in self.changed_patients.values():
             tx.put_patient(patient)
         tx.add_related(self.related)
         for related in self.changed_related:

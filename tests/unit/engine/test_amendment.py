@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from carelink.cli.audit import replay_folder
 from carelink.engine.patientinput import ContactInput, PatientInput, Registered, RelatedInput
 from carelink.errors import ConflictError, InvalidInputError, NotFoundError
 from carelink.model.moment import Instant
@@ -212,6 +213,19 @@ def test_a_guardian_is_known_again_by_the_sources_id(world: World) -> None:
     assert _opened(world, patient, "related", row.id, "name") == "Fang Lin"
 
 
+def test_a_person_of_the_same_name_with_another_id_is_another(world: World) -> None:
+    patient = _one(world, _input(related=(_guardian(key="a"),))).patient
+    _one(world, _input(related=(_guardian(key="b"),)))
+    assert len(_related(world, patient)) == 2
+
+
+def test_a_person_without_an_id_is_given_one(world: World) -> None:
+    patient = _one(world, _input(related=(_guardian(key=None),))).patient
+    assert _one(world, _input(related=(_guardian(key="a"),))).changed
+    assert _one(world, _input(related=(_guardian("Fang Lin", key="a"),))).changed
+    assert len(_related(world, patient)) == 1
+
+
 def test_without_an_id_by_name_and_relation(world: World) -> None:
     patient = _one(world, _input(related=(_guardian(key=None),))).patient
     _one(world, _input(related=(_guardian(key=None, verified=True), _guardian("Wei", key=None))))
@@ -343,3 +357,36 @@ def test_an_older_record_that_comes_again_does_not_overwrite_its_survivor(world:
     assert _one(world, _input("A", name="Older")).patient == old
     assert _opened(world, survivor, "patient", survivor, "name") == "New"
     assert _row(world, old).standing is Standing.MERGED
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_death_under_the_older_number_counts_in_whichever_row_it_stands(world: World, order: tuple[int, int]) -> None:
+    old, survivor = _one(world, _input("A")).patient, _one(world, _input("B")).patient
+    world.link.registration.merge(old, survivor)
+    rows = (_input("A", deceased=True, zone="Asia/Urumqi"), _input("B", zone="Asia/Urumqi"))
+    world.link.register_many([rows[place] for place in order])
+    assert (_row(world, old).standing, _row(world, survivor).standing) == (Standing.MERGED, Standing.DECEASED)
+    assert _row(world, survivor).zone == "Asia/Urumqi"
+
+
+def test_every_change_is_in_the_log(world: World, tmp_path: Path) -> None:
+    """Replay derives again from the entries what each decision saw: a change without its entry would differ."""
+    world.content()
+    mail = _contact(status=ContactStatus.VALID, verified_at=Instant(5))
+    guardian = _guardian(acts=True, verified=True, contacts=(_contact("f@example.invalid"),))
+    first = _input("A", born=date(2018, 1, 1), contacts=(mail,), related=(guardian,))
+    patient = _one(world, first).patient
+    world.link.grant(patient, purposes=["care"], channels=["email"], evidence="f", separate=True, notice="v1")
+    for changed in (
+        _input("A", born=date(1980, 1, 1)),
+        _input("A", contacts=(_contact(status=ContactStatus.VALID, verified_at=Instant(9)),)),
+        _input("A", related=(_guardian(acts=False, verified=True),)),
+        _input("A", contacts=(_contact(status=ContactStatus.INVALID), _contact("c@example.invalid"))),
+        _input("A", deceased=True),
+    ):
+        assert _one(world, changed).changed
+        world.link.send(world.ask(patient))
+    world.link.export(tmp_path / "export", actor="test")
+    summary, first_difference = replay_folder(tmp_path / "export")
+    assert (summary.exit_code, list(first_difference)) == (0, [])
+    assert summary.decisions == 5

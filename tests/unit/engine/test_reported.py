@@ -115,6 +115,11 @@ def test_a_form_given_after_the_withdrawal_counts(source: _Source) -> None:
     assert source.may_be_contacted()
 
 
+def test_a_form_of_the_very_instant_of_a_withdrawal_does_not_stand(source: _Source) -> None:
+    source.take(source.report("call", since=-20, state=GrantState.WITHDRAWN, ended=-10))
+    assert source.take(source.report("form 2", since=-10)) == [Taken.NOT_REVIVED]
+
+
 def test_a_withdrawal_of_something_else_is_in_nobodys_way(source: _Source) -> None:
     source.take(source.report("m", purposes=("marketing",)), source.report())
     source.world.link.withdraw(source.patient, purposes=["marketing"])
