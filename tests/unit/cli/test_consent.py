@@ -185,6 +185,15 @@ def test_a_record_that_was_merged_into_another(clinic) -> None:
     assert not _may(clinic, 2)
 
 
+def test_a_no_under_a_merged_number_is_one_suppression_of_the_survivor(clinic) -> None:
+    with carelink.open(clinic.home) as link:
+        link.registration.merge(link.find("MRN-1"), link.find("MRN-2"))
+    no = {**_who(1), **_provision("deny", "care"), "extension": []}
+    assert _counts(_fhir(clinic, no).out) == {"recorded": 0, "suppressed": 1}
+    assert _counts(_fhir(clinic, no).out) == {"recorded": 0, "suppressed": 0}
+    assert "import" in clinic.run("consent", "show", "mrn|MRN-2").out
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [

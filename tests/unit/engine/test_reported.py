@@ -173,6 +173,11 @@ def test_an_end_that_is_no_withdrawal_ends_this_grant_alone(source: _Source, sta
     assert source.may_be_contacted()
 
 
+def test_nor_does_it_stand_in_the_way_of_another_form(source: _Source) -> None:
+    source.take(source.report(state=GrantState.EXPIRED, ended=-10))
+    assert source.take(source.report("form 0", since=-200)) == [Taken.RECORDED]
+
+
 def test_a_withdrawn_grant_is_on_record_from_its_first_report(source: _Source) -> None:
     source.take(source.report(state=GrantState.WITHDRAWN, ended=-10))
     (row,) = source.grants()
@@ -185,6 +190,7 @@ def test_a_withdrawal_in_the_future_counts_now(source: _Source) -> None:
     source.take(source.report())
     source.take(source.report(state=GrantState.WITHDRAWN, ended=30))
     assert not source.may_be_contacted()
+    assert [row.ended_at for row in source.grants()] == [source.now]
 
 
 def test_the_giver_tells_grants_apart(source: _Source) -> None:
