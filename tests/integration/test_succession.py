@@ -17,7 +17,7 @@ from carelink.consent.facts import StoreState
 from carelink.consent.reasons import ReasonCode
 from carelink.engine.notary import Notary
 from carelink.engine.reconcile import reconcile
-from carelink.errors import ConflictError, StoreRestoredError
+from carelink.errors import ConflictError
 from carelink.home import init
 from carelink.model.moment import DAY
 from carelink.ports.channel import ChannelEvent
@@ -187,8 +187,9 @@ def test_a_backup_from_before_it_does_not_send(tmp_path):
     world.link = type(world.link)(world._wire())
     with world.link.wiring.store.reader() as reader:
         assert world.link.notary.state(reader) is StoreState.RESTORED
-    with pytest.raises(StoreRestoredError):
-        world.link.send(world.ask(patient))
+    outcome = world.link.send(world.ask(patient))
+    assert outcome.effect is Effect.REFUSE
+    assert ReasonCode.STORE_RESTORED in outcome.decision.codes
     assert world.email.handed == []
     world.link.close()
 
