@@ -49,9 +49,10 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("audit/encoding.py", ("tests/unit/audit/test_encoding.py", "tests/unit/audit/test_entry.py")),
     ("audit/merkle.py", ("tests/unit/audit/test_merkle.py", "tests/property/audit")),
     ("consent/", ("tests/unit/consent", "tests/property/consent")),
+    ("content/", ("tests/unit/content",)),
 )
-# Sentences for people and the texts of packs are data: no rule hangs on them.
-EXCLUDED = ("consent/sentences", "consent/packs", "consent/__init__.py")
+# Sentences for people are data: no rule hangs on them.
+EXCLUDED = ("consent/sentences", "consent/__init__.py", "content/__init__.py")
 # So many test files are run before the rest is collected.
 NEAREST = 2
 # Only these files of tests/property/audit speak of the tree.

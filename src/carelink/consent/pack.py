@@ -97,7 +97,7 @@ class Pack:
     title_zh: str
     rules: tuple[Rule, ...] = attrs.field(repr=False)
     digest: str
-    data: bytes = attrs.field(repr=False, eq=False)
+    data: bytes = attrs.field(repr=False)
 
 
 class _Reader:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import attrs
 
@@ -12,12 +12,12 @@ from carelink.vocabulary import Effect
 
 __all__ = ["Decision", "Note", "Verdict", "weakest"]
 
-_STRENGTH = {Effect.REFUSE: 0, Effect.DEFER: 1, Effect.PERMIT: 2}
+_WEAKEST_FIRST: Final = (Effect.REFUSE, Effect.DEFER, Effect.PERMIT)
 
 
 def weakest(effects: list[Effect]) -> Effect:
     """The weakest of the effects; REFUSE if there are none, since nobody permitted."""
-    return min(effects, key=_STRENGTH.__getitem__) if effects else Effect.REFUSE
+    return next((effect for effect in _WEAKEST_FIRST if effect in effects), Effect.REFUSE)
 
 
 @attrs.frozen(kw_only=True)
@@ -40,6 +40,15 @@ class Verdict:
 
     def __bool__(self) -> NoReturn:
         raise TypeError("a verdict has no truth value: compare its effect")
+
+
+def _reason(verdict: Verdict) -> ReasonCode:
+    assert verdict.reason is not None
+    return verdict.reason
+
+
+def _place(verdict: Verdict) -> tuple[int, str]:
+    return _reason(verdict).rank, verdict.rule
 
 
 @attrs.frozen(kw_only=True)
@@ -74,13 +83,12 @@ class Decision:
     @property
     def reasons(self) -> tuple[Verdict, ...]:
         """The verdicts that did not permit, in conflict order (then by rule id)."""
-        failed = [v for v in self.verdicts if v.reason is not None]
-        return tuple(sorted(failed, key=lambda v: (v.reason.rank if v.reason else 0, v.rule)))
+        return tuple(sorted((v for v in self.verdicts if v.reason is not None), key=_place))
 
     @property
     def codes(self) -> tuple[ReasonCode, ...]:
         """Reason codes in conflict order, each once."""
-        return tuple(dict.fromkeys(v.reason for v in self.reasons if v.reason is not None))
+        return tuple(dict.fromkeys(map(_reason, self.reasons)))
 
     def __bool__(self) -> NoReturn:
         raise TypeError("a decision has no truth value: match on its effect")

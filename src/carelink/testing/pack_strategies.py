@@ -56,7 +56,7 @@ _KINDS: Final = {
     "grant": ({}, {"separate": _FLAG, "by": _ROLE_NAMES}),
     "given_by": ({"by": _ROLE_NAMES}, {}),
     "guardian": ({"under_age": st.sampled_from((8, 14, 18))}, {}),
-    "content": ({}, {"min_approvals": st.integers(0, 4)}),
+    "content": ({}, {"min_approvals": st.integers(1, 4)}),
     "frequency_cap": ({"max": st.integers(0, 4), "window": _LENGTH}, _COUNTING),
     "minimum_gap": ({"gap": _LENGTH}, _COUNTING),
     "quiet_hours": ({"allowed_from": _CLOCK, "allowed_to": _CLOCK}, {"replies": _FLAG}),

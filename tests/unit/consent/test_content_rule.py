@@ -7,6 +7,7 @@ import pytest
 
 from carelink.consent.facts import Absent, Known
 from carelink.consent.reasons import ReasonCode
+from carelink.errors import PolicyError
 from carelink.testing.strategies import NOW, good_facts
 from carelink.vocabulary import ContentStatus, Effect
 
@@ -44,7 +45,7 @@ def test_content(judge, good, changes, reason, earliest):
     assert verdict.effect is (Effect.PERMIT if reason is None else Effect.REFUSE)
 
 
-@pytest.mark.parametrize(("approvals", "needed", "passes"), [(1, 1, True), (2, 3, False), (3, 3, True), (1, 0, True)])
+@pytest.mark.parametrize(("approvals", "needed", "passes"), [(1, 1, True), (2, 3, False), (3, 3, True), (4, 3, True)])
 def test_approvals(judge, good, approvals, needed, passes):
     verdict = judge("content", good(content=content(approvals=approvals)), min_approvals=needed)
     assert (verdict.effect is Effect.PERMIT) is passes
@@ -52,9 +53,13 @@ def test_approvals(judge, good, approvals, needed, passes):
         assert verdict.detail == (("approvals", approvals), ("needed", needed))
 
 
-def test_none_is_never_enough(judge, good):
-    verdict = judge("content", good(content=content(approvals=0)), min_approvals=0)
+def test_one_approval_is_the_default_and_the_least(judge, good):
+    assert judge("content", good(content=content(approvals=1))).effect is Effect.PERMIT
+    verdict = judge("content", good(content=content(approvals=0)))
     assert (verdict.effect, verdict.detail) == (Effect.REFUSE, (("approvals", 0), ("needed", 1)))
+    for params in ({"min_approvals": 0}, {"min_approvals": "all"}, {"approvals": 1}):
+        with pytest.raises(PolicyError, match=rf"params\.{next(iter(params))}"):
+            judge("content", good(), **params)
 
 
 def test_unknown(judge, good):

@@ -143,6 +143,18 @@ def test_what_no_rule_looked_at_is_named_where_nothing_else_refuses(good, policy
     assert codes(decide(facts, policy_of(yes, no))) == ["NO_CONSENT"]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_gate_names_an_unknown_fact_as_a_rule_would(good, policy_of, name):
+    named = {
+        "age": "AGE_UNKNOWN",
+        "contact": "CONTACT_MISSING",
+        "content": "CONTENT_UNREVIEWED",
+        "zones": "ZONE_UNKNOWN",
+    }
+    assert codes(decide(good(**{name: Absent.UNKNOWN}), policy_of(yes))) == [named.get(name, "FACT_UNKNOWN")]
+    assert codes(decide(good(**{name: Absent.STALE}), policy_of(yes))) == ["FACT_STALE"]
+
+
 def test_time_does_not_cure_an_absent_fact(good, policy_of):
     assert decide(good(guardian=Absent.UNKNOWN), policy_of(later(NOW + 5))).earliest is None
     assert decide(good(), policy_of(later(NOW + 5))).earliest == NOW + 5

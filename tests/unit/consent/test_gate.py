@@ -33,7 +33,9 @@ def test_gate(judge, good, change, effect, reason):
     assert (verdict.effect, verdict.reason, verdict.earliest) == (effect, reason, None)
 
 
-@pytest.mark.parametrize("kind", ["gate", "reach", "subject", "suppression", "disclosure", "time_window", "veto"])
+@pytest.mark.parametrize(
+    "kind", ["gate", "reach", "subject", "suppression", "disclosure", "time_window", "veto", "minors_marketing"]
+)
 def test_kinds_without_parameters_take_none(judge, good, kind):
     assert judge(kind, good()).effect is Effect.PERMIT
     with pytest.raises(PolicyError, match=r"params\.lax"):

@@ -74,6 +74,13 @@ def test_a_policy_needs_the_baseline():
         Policy.compose([])
 
 
+def test_the_baseline_need_not_come_first():
+    early = clinic(rule("veto"), head=PACK.replace('"clinic"', '"a-clinic"'))
+    policy = with_baseline(early)
+    assert [pack.id for pack in policy.packs] == ["a-clinic", "baseline"]
+    assert len(repr(policy)) < 1000  # names and digests, not every rule
+
+
 def test_packs_and_rules_stand_once():
     with pytest.raises(PolicyError, match="a pack stands twice"):
         with_baseline(load_bundled("baseline"))

@@ -30,6 +30,8 @@ def quiet(judge, good, at, where, opens="08:00", closes="21:00", **more):
     ("at", "opens", "closes", "earliest"),
     [
         (8 * HOUR, "08:00", "21:00", None),
+        (8 * HOUR + 1, "08:00", "21:00", None),
+        (22 * HOUR + 1, "22:00", "06:00", None),
         (8 * HOUR - 1, "08:00", "21:00", 8 * HOUR),
         (21 * HOUR - 1, "08:00", "21:00", None),
         (21 * HOUR, "08:00", "21:00", 32 * HOUR),

@@ -12,7 +12,7 @@ from carelink.consent.facts import Absent, Fact, Facts, Known
 from carelink.consent.reasons import ReasonCode
 from carelink.consent.verdict import Verdict
 from carelink.errors import InvalidInputError, PolicyError
-from carelink.model.moment import DAY, Instant, Micros, parse_duration
+from carelink.model.moment import DAY, SECOND, Instant, Micros, parse_duration
 from carelink.vocabulary import Effect
 
 __all__ = ["MAX_LENGTH", "MAX_NUMBER", "Judge", "Params", "absent", "defer", "permit", "refuse"]
@@ -81,7 +81,7 @@ class Params:
         return tuple(value)
 
     def length(self, key: str) -> Micros:
-        """A duration above zero, at most `MAX_LENGTH`."""
+        """A duration of whole seconds, at most `MAX_LENGTH`."""
         value = self._values.get(key)
         found: Micros | None = None
         if isinstance(value, str):
@@ -89,7 +89,7 @@ class Params:
                 found = parse_duration(value)
             except InvalidInputError:
                 found = None
-        if found is None or not 0 < found <= MAX_LENGTH:
+        if found is None or not SECOND <= found <= MAX_LENGTH:
             raise self.fail(f"`params.{key}` is not a duration like P30D or PT12H of at most ten years")
         return found
 
@@ -105,9 +105,6 @@ class Params:
         if found is None:
             raise self.fail(f"`params.{key}` is not a local time like 08:00")
         return int(found[1]) * 3600 + int(found[2]) * 60
-
-
-_ABSENT: Final = {Absent.UNKNOWN: ReasonCode.FACT_UNKNOWN, Absent.STALE: ReasonCode.FACT_STALE}
 
 
 @lru_cache(maxsize=4096)

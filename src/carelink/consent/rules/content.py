@@ -16,7 +16,7 @@ __all__ = ["Content"]
 
 @attrs.frozen
 class Content:
-    """Parameter: `min_approvals`, distinct approvers (default 1)."""
+    """Parameter: `min_approvals`, distinct approvers, at least 1 (default 1)."""
 
     rule: str
     min_approvals: int
@@ -24,7 +24,11 @@ class Content:
     @classmethod
     def of(cls, rule: str, params: dict[str, object]) -> Content:
         """Read the parameters."""
-        return cls(rule, Params(rule, params, {"min_approvals"}).number("min_approvals", 1))
+        read = Params(rule, params, {"min_approvals"})
+        needed = read.number("min_approvals", 1)
+        if not needed:
+            raise read.fail("`params.min_approvals` is not at least 1: unreviewed text goes to nobody")
+        return cls(rule, needed)
 
     def judge(self, facts: Facts) -> Verdict:
         """Unreviewed, withdrawn, expired, or reviewed for something else: refuse."""
@@ -34,7 +38,7 @@ class Content:
         content, at = facts.content.value, facts.at
         if content.status is ContentStatus.WITHDRAWN:
             return refuse(self.rule, ReasonCode.CONTENT_WITHDRAWN)
-        needed = max(1, self.min_approvals)
+        needed = self.min_approvals
         if content.status is not ContentStatus.APPROVED or content.approvals < needed:
             return refuse(self.rule, ReasonCode.CONTENT_UNREVIEWED, approvals=content.approvals, needed=needed)
         kinds = content.channels

@@ -40,12 +40,10 @@ class FrequencyCap:
             return permit(self.rule)
         assert isinstance(facts.touches, Known)
         history, start = facts.touches.value, facts.at - self.window
-        worst, free_at = 0, facts.at
-        for instants in self.counted.instants(history):
-            inside = [at for at in instants if at > start]
-            worst = max(worst, len(inside))
-            if 0 < self.maximum <= len(inside):
-                free_at = max(free_at, Instant(inside[-self.maximum] + self.window))
+        windows = [[at for at in instants if at > start] for instants in self.counted.instants(history)]
+        worst = max(len(inside) for inside in windows)
+        full = [inside for inside in windows if 0 < self.maximum <= len(inside)]
+        free_at = max([facts.at, *(Instant(inside[-self.maximum] + self.window) for inside in full)])
         if history.since > max(start, 0):
             # The window begins before what is known; time moves it past that.
             cure = Instant(max(free_at, history.since + self.window)) if self.maximum else None

@@ -44,7 +44,7 @@ class GivenBy:
         if self._passes(covering, facts.at):
             return permit(self.rule)
         changes = {at for grant in covering for at in (grant.since, grant.until, grant.ended_at) if at is not None}
-        cured = (at for at in sorted(changes) if facts.at < at and self._passes(covering, at))
+        cured = (at for at in sorted(changes) if self._passes(covering, max(at, facts.at)))
         return refuse(self.rule, ReasonCode.NO_CONSENT, earliest=next(cured, None))
 
     def _passes(self, covering: list[GrantFact], at: Instant) -> bool:

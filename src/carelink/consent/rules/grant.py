@@ -47,7 +47,7 @@ class Grant:
         fitting = [grant for grant in facts.grants.value if self._fits(grant, facts)]
         if any(in_force(grant, at) for grant in fitting):
             return permit(self.rule)
-        begins = [grant.since for grant in fitting if at < grant.since and in_force(grant, grant.since)]
+        begins = [grant.since for grant in fitting if in_force(grant, max(at, grant.since))]
         if begins:
             return refuse(self.rule, ReasonCode.CONSENT_NOT_YET_VALID, earliest=min(begins))
         if any(_taken_back(grant, at) for grant in fitting):

@@ -27,7 +27,8 @@ def in_force(guardian: GuardianFact, at: Instant) -> bool:
 
 def begins(guardian: GuardianFact, at: Instant) -> Instant | None:
     """The instant at which a relation that does not hold yet will; None if it never will."""
-    return guardian.since if at < guardian.since and in_force(guardian, guardian.since) else None
+    begin = max(at, guardian.since)
+    return begin if in_force(guardian, begin) else None
 
 
 @attrs.frozen

@@ -6,6 +6,7 @@ repeated is judged by the wall clock as the recipient sees it.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import Final
 
 import attrs
@@ -57,32 +58,25 @@ class QuietHours:
     def _opening(self, zones: ZoneFacts, at: Instant) -> Instant | None:
         """The first instant from `at` on at which every zone allows it; None if there is none within the horizon."""
         while at < zones.until:
-            later = max(self._opening_in(zone, at, zones.until) for zone in zones.candidates)
+            later = max(self._closed_until(zone, at, zones.until) for zone in zones.candidates)
             if later == at:
                 return at
             at = later
         return None
 
-    def _opening_in(self, zone: ZoneFact, at: Instant, until: Instant) -> Instant:
-        """The first instant from `at` on at which one zone allows it; the end of the horizon if there is none."""
-        ends = (*(start for start, _ in zone.offsets[1:]), until)
-        for (_, offset), end in zip(zone.offsets, ends, strict=True):
-            if end <= at:
-                continue
-            whole = at // SECOND
-            local = (whole + offset) % _DAY_SECONDS
-            if self._open(local):
-                return at
-            opening = Instant((whole + (self.opens - local) % _DAY_SECONDS) * SECOND)
-            if opening < end:
-                return opening
-            at = end
-        return until
+    def _closed_until(self, zone: ZoneFact, at: Instant, until: Instant) -> Instant:
+        """The instant itself where one zone allows it; else the next opening, or the next change of its clock."""
+        place = bisect_right(zone.offsets, at, key=_start)
+        whole, offset = at // SECOND, zone.offsets[place - 1][1]
+        since = (whole + offset - self.opens) % _DAY_SECONDS
+        if since < (self.closes - self.opens) % _DAY_SECONDS:
+            return at
+        opening = Instant((whole + _DAY_SECONDS - since) * SECOND)
+        return min([opening, until, *(start for start, _ in zone.offsets[place:])])
 
-    def _open(self, local: int) -> bool:
-        if self.opens < self.closes:
-            return self.opens <= local < self.closes
-        return local >= self.opens or local < self.closes
+
+def _start(pair: tuple[Instant, int]) -> Instant:
+    return pair[0]
 
 
 def _within(zones: ZoneFacts, at: Instant) -> bool:
