@@ -11,10 +11,10 @@ from pathlib import Path
 from carelink.app import CareLink
 from carelink.cli.common import console, error_console, open_link, shown_instant, split, table
 from carelink.cli.exit_codes import Exit
-from carelink.cli.importing import Report, Reporter, batches, print_problem, watched
+from carelink.cli.importing import Report, Reporter, batches, parted, print_problem, watched
 from carelink.engine import reported as engine
 from carelink.engine.ledger import GrantOrder
-from carelink.errors import InvalidInputError
+from carelink.errors import CarelinkError, InvalidInputError
 from carelink.interop.csvcolumns import GRANT_FIELDS, read_map
 from carelink.interop.csvfile import read_grants_csv
 from carelink.interop.fhir import CONSENTS, stream_fhir
@@ -128,8 +128,11 @@ def _load(link: CareLink, records: list[GrantRecord], counts: Counter[str]) -> I
             reports.append((engine.Report(order=order, state=record.state, ended_at=record.ended_at), record))
         except InvalidInputError as error:
             yield refused(record.source, error)
-    taken = engine.Reported(link.parts).take([item for item, _ in reports])
+    taken = parted([item for item, _ in reports], engine.Reported(link.parts).take)
     for what, (_, record) in zip(taken, reports, strict=True):
+        if isinstance(what, CarelinkError):
+            yield refused(record.source, what)
+            continue
         if what is engine.Taken.UNDATED:
             message = "the patient took back what it covers: say since when this was given"
             yield refused(record.source, InvalidInputError(message))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
@@ -12,11 +12,11 @@ import attrs
 
 from carelink.cli.common import error_console, progress
 from carelink.cli.exit_codes import Exit
-from carelink.errors import NotFoundError
+from carelink.errors import CarelinkError, ConflictError, ErasedError, InvalidInputError, KeyMissingError, NotFoundError
 from carelink.interop.lines import Progress
 from carelink.interop.records import Problem
 
-__all__ = ["BATCH", "Report", "Reporter", "batches", "print_problem", "watched"]
+__all__ = ["BATCH", "Report", "Reporter", "batches", "parted", "print_problem", "watched"]
 
 BATCH: Final = 500
 """Records in one commit."""
@@ -26,6 +26,10 @@ _SHOWN: Final = 20
 
 Report = Callable[[Problem], None]
 T = TypeVar("T")
+R = TypeVar("R")
+
+_ROW: Final = (InvalidInputError, ConflictError, NotFoundError, ErasedError, KeyMissingError)
+"""Errors that one row can be the cause of."""
 
 
 @attrs.define
@@ -70,6 +74,21 @@ def batches(items: Iterable[T]) -> Iterator[list[T]]:
     source = iter(items)
     while batch := list(islice(source, BATCH)):
         yield batch
+
+
+def parted(given: Sequence[T], work: Callable[[Sequence[T]], Sequence[R]]) -> list[R | CarelinkError]:
+    """What `work` makes of a batch. If it refuses the whole because of one row, halves are tried, down to that row,
+    which is answered with its error: it does not cost the others. Whatever is wrong with more than a row is raised.
+    """
+    if not given:
+        return []
+    try:
+        return list(work(given))
+    except _ROW as error:
+        if len(given) == 1:
+            return [error]
+    middle = len(given) // 2
+    return [*parted(given[:middle], work), *parted(given[middle:], work)]
 
 
 def watched(path: Path, read: Callable[[Progress], Iterator[T]]) -> Iterator[T]:

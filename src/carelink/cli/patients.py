@@ -13,9 +13,9 @@ import attrs
 from carelink.app import CareLink
 from carelink.cli.common import console, error_console, open_link, table
 from carelink.cli.exit_codes import Exit
-from carelink.cli.importing import BATCH, Report, Reporter, watched
-from carelink.engine.registration import PatientInput, Registered
-from carelink.errors import CarelinkError, InvalidInputError, SettingsError
+from carelink.cli.importing import BATCH, Report, Reporter, parted, watched
+from carelink.engine.registration import PatientInput
+from carelink.errors import CarelinkError, ConflictError, InvalidInputError, SettingsError
 from carelink.interop.csvcolumns import PATIENT_FIELDS, read_map
 from carelink.interop.csvfile import read_patients_csv
 from carelink.interop.fhir import PEOPLE, stream_fhir
@@ -118,13 +118,14 @@ class _Import:
 
     def register(self, batch: list[tuple[Person, PatientInput]]) -> None:
         """One batch, in one commit."""
-        results = self._answers([given for _, given in batch])
+        results = parted([given for _, given in batch], self.link.register_many)
         for (record, _), result in zip(batch, results, strict=True):
             source = record.source
             if source is None:
                 continue
-            if result.patient is None:
-                self.lose(refused(source, result.error or InvalidInputError("it was not taken")))
+            error = result if isinstance(result, CarelinkError) else result.error
+            if isinstance(result, CarelinkError) or result.patient is None:
+                self.lose(refused(source, error or InvalidInputError("it was not taken")))
                 continue
             if isinstance(record, RelatedRecord):
                 self.counts["related persons"] += 1
@@ -133,15 +134,6 @@ class _Import:
             if record.same_as is not None:
                 self.merges.append((result.patient, record.same_as, source))
             self.replaced += [(other, result.patient, source) for other in record.replaces]
-
-    def _answers(self, given: list[PatientInput]) -> list[Registered]:
-        """All in one commit; if the whole is refused, one by one, so that one of them does not cost the others."""
-        try:
-            return self.link.register_many(given)
-        except InvalidInputError as error:
-            if len(given) == 1:
-                return [Registered(error=error)]
-        return [answer for item in given for answer in self._answers([item])]
 
     def merge(self) -> None:
         """Join the records that are one person."""
@@ -153,12 +145,15 @@ class _Import:
     def _merge(self, old: PatientId | None, survivor: PatientId | None, source: Source, field: str) -> None:
         if old is None or survivor is None:
             self.report(unmatched(source, field, lost=False))
-        elif old != survivor:
-            try:
-                self.link.registration.merge(old, survivor)
-                self.counts["merged"] += 1
-            except CarelinkError as error:
-                self.report(refused(source, error, lost=False))
+            return
+        goes_on = self.link.registration.survivors([old, survivor])
+        if goes_on[old] == goes_on[survivor]:
+            return  # the same record, or joined by an earlier import
+        try:
+            self.link.registration.merge(old, survivor)
+            self.counts["merged"] += 1
+        except (InvalidInputError, ConflictError) as error:
+            self.report(refused(source, error, lost=False))
 
 
 def import_records(link: CareLink, items: Iterable[Person | Problem], report: Report) -> Mapping[str, int]:

@@ -7,6 +7,8 @@ import json
 import pytest
 
 import carelink
+from carelink.engine.reported import Reported
+from carelink.errors import KeyMissingError
 from carelink.vocabulary import Effect, GrantState
 
 HEAD = "mrn,purposes,channels,evidence,since,until,state,ended\n"
@@ -183,6 +185,21 @@ def test_a_record_that_was_merged_into_another(clinic) -> None:
     assert (result.code, _may(clinic, 2)) == (1, True)
     assert _csv(clinic, "MRN-1,care,email,call,2026-01-05,,withdrawn,2026-01-06\n").code == 0
     assert not _may(clinic, 2)
+
+
+def test_a_row_that_breaks_its_batch_is_found_and_named(clinic, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Reported.take
+
+    def picky(self, reports):
+        if any(report.order.evidence == "form 2" for report in reports):
+            raise KeyMissingError("a key is unknown and no erasure explains it")
+        return real(self, reports)
+
+    monkeypatch.setattr(Reported, "take", picky)
+    result = _csv(clinic, "".join(f"MRN-{n},care,email,form {n},,,,\n" for n in (1, 2, 3)))
+    assert result.code == 1
+    assert "c.csv:3: refused (a key is unknown and no erasure explains it)" in result.err
+    assert [_may(clinic, n) for n in (1, 2, 3)] == [True, False, True]
 
 
 def test_a_no_under_a_merged_number_is_one_suppression_of_the_survivor(clinic) -> None:

@@ -10,7 +10,7 @@ from typing import Self
 import pytest
 
 import carelink
-from carelink.errors import InvalidInputError, NotFoundError
+from carelink.errors import ConflictError, ErasedError, InvalidInputError, KeyMissingError, StoreError
 from carelink.vocabulary import AgeBand, ContactStatus, Relation, Standing
 
 CSV = """mrn,name,birth_date,phone,email
@@ -197,7 +197,7 @@ def test_fhir_with_guardians_and_merges(desk) -> None:
         assert {row.standing for row in link.patients()} == {Standing.ACTIVE, Standing.DECEASED}
     again = desk.run("patients", "import", "--fhir", folder)
     assert _counts(again.out)["created"] == 0
-    assert _counts(again.out)["unchanged"] == 6
+    assert (_counts(again.out)["unchanged"], _counts(again.out)["merged"]) == (6, 0)
     with carelink.open(desk.home) as link, link.wiring.store.reader() as reader:
         assert len(reader.related([new])[new]) == 1
 
@@ -288,26 +288,28 @@ def test_an_interrupted_import_goes_on_when_it_is_run_again(desk, monkeypatch: p
     assert (_counts(result.out)["created"], _counts(result.out)["unchanged"]) == (703, 500)
 
 
-def test_a_batch_that_is_refused_whole_is_tried_one_by_one(desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = carelink.app.CareLink.register_many
+@pytest.mark.parametrize("error", [InvalidInputError, ConflictError, KeyMissingError, ErasedError])
+def test_a_row_that_breaks_its_batch_is_found_and_named(desk, monkeypatch: pytest.MonkeyPatch, error) -> None:
+    real, sizes = carelink.app.CareLink.register_many, []
 
     def picky(link, inputs):
-        if len(inputs) > 1:
-            raise InvalidInputError("something is wrong with one of them")
-        if inputs[0].identifiers[0][1].reveal("test") == "M-1":
-            raise InvalidInputError("this one")
+        sizes.append(len(inputs))
+        if any(item.identifiers[0][1].reveal("test") == "M-77" for item in inputs):
+            raise error("this one")
         return real(link, inputs)
 
     monkeypatch.setattr(carelink.app.CareLink, "register_many", picky)
-    result = desk.run("patients", "import", "--csv", _write(desk, "p.csv", CSV))
+    rows = "".join(f"M-{n},Person {n},,,\n" for n in range(200))
+    result = desk.run("patients", "import", "--csv", _write(desk, "p.csv", "mrn,name,birth_date,phone,email\n" + rows))
     assert result.code == 1
-    assert "p.csv:2: refused (this one)" in result.err
-    assert _counts(result.out)["created"] == 1
+    assert "p.csv:79: refused (this one)" in result.err
+    assert (_counts(result.out)["created"], _counts(result.out)["left out"]) == (199, 1)
+    assert len(sizes) < 20
 
 
 def test_a_store_that_fails_ends_the_import(desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(_link, _inputs):
-        raise NotFoundError("the disk is gone")
+        raise StoreError("the disk is gone")
 
     monkeypatch.setattr(carelink.app.CareLink, "register_many", failing)
     result = desk.run("patients", "import", "--csv", _write(desk, "p.csv", CSV))

@@ -9,6 +9,7 @@ import pytest
 
 from carelink.cli.audit import replay_folder
 from carelink.engine.patientinput import ContactInput, PatientInput, Registered, RelatedInput
+from carelink.engine.registration import Registration
 from carelink.errors import ConflictError, InvalidInputError, NotFoundError
 from carelink.model.moment import Instant
 from carelink.testing.world import World
@@ -278,6 +279,24 @@ def test_an_amendment_in_the_batch_that_makes_its_patient(world: World) -> None:
     results = world.link.register_many([_input(), amendment])
     assert [(r.created, r.changed, r.error) for r in results] == [(True, False, None), (False, True, None)]
     assert len(_related(world, results[0].patient)) == 1
+
+
+def test_a_patient_whom_another_process_made_in_between_is_updated(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, made = Registration._known, []
+
+    def late(self, reader, forms):
+        if not made:
+            made.append(None)
+            made[0] = world.link.register_many([_input(name="First")])[0].patient
+            return {}  # what was seen before the other one committed
+        return real(self, reader, forms)
+
+    monkeypatch.setattr(Registration, "_known", late)
+    result = _one(world, _input(name="Second"))
+    assert (result.patient, result.created, result.changed) == (made[0], False, True)
+    assert len(list(world.link.patients())) == 1
 
 
 def test_identifiers_of_two_patients_join_nobody(world: World) -> None:
