@@ -248,7 +248,7 @@ class Gatekeeper:
             elif row is None:
                 answer = Decided(asked=one, target=item, released="stopped")
             elif row.state is not ReservationState.HELD or not row.patient:
-                # Without a patient it was rebuilt from the log for somebody this store cannot name: it waits for its end.
+                # Without a patient it was rebuilt from the log for somebody this store cannot name: it waits to end.
                 answer = Decided(asked=one, target=item, earlier=row)
             elif self.parts.publisher.restored:
                 # A permit in a restored backup was used or released since; the log knows how, and this store does not.
