@@ -182,9 +182,8 @@ def binding(row: Reservation, facts: Facts, subjects: frozenset[str]) -> str:
         facts: of the request.
         subjects: pseudonyms of the request's subject, merged ones included.
     """
-    persons = {row.subject, row.recipient}
-    binds = "s" if persons & subjects else ""
-    binds += "r" if facts.recipient in persons else ""
+    binds = "s" if row.subject in subjects or row.recipient in subjects else ""
+    binds += "r" if facts.recipient in (row.subject, row.recipient) else ""
     return binds + ("a" if facts.address is not None and row.address == facts.address else "")
 
 
@@ -195,11 +194,12 @@ def _touches(state: LogState, facts: Facts, own: str | None) -> Iterator[Differe
     since = max(history.since, state.kept_from)
     subjects = frozenset({facts.subject}) | state.aliases(facts.subject)
     refs = {*subjects, facts.recipient} | ({facts.address} if facts.address is not None else set())
-    expected: list[tuple[Any, ...]] = sorted(
+    expected: list[tuple[Any, ...]] = [
         (row.at, row.purpose, row.channel_kind, binding(row, facts, subjects), row.reply)
         for key, row in state.touches_of(refs).items()
         if key != own and row.at >= since
-    )
+    ]
+    expected.sort()
     recorded = [(t.at, t.purpose, t.channel_kind, t.binds, t.reply) for t in history.items if t.at >= since]
     if any(touch.at < history.since for touch in history.items):
         yield Difference("touches.since", "no touch before it", "an earlier touch")
@@ -219,19 +219,26 @@ def _content(state: LogState, facts: Facts) -> Iterator[Difference]:
     if known is None:
         yield Difference("content", _NEVER, content.status)
         return
-    if content.status is not known.status:
-        yield Difference("content.status", known.status, content.status)
-    pairs = (
-        ("approvals", len(known.approvers), content.approvals),
-        ("digest", known.digest, content.digest),
-        ("purposes", list(known.scope.purposes), sorted(content.purposes)),
-        ("channels", list(known.scope.channels), sorted(content.channels)),
-        ("since", known.since, content.since),
-        ("until", known.until, content.until),
+    scope = known.scope
+    expected = (
+        known.status,
+        len(known.approvers),
+        known.digest,
+        scope.purposes,
+        scope.channels,
+        known.since,
+        known.until,
     )
-    for field, ours, theirs in pairs:
+    recorded = (content.status, content.approvals, content.digest, tuple(sorted(content.purposes)),
+                tuple(sorted(content.channels)), content.since, content.until)  # fmt: skip
+    if expected == recorded:
+        return
+    for field, ours, theirs in zip(_CONTENT_FIELDS, expected, recorded, strict=True):
         if ours != theirs:
             yield Difference(f"content.{field}", ours, theirs)
+
+
+_CONTENT_FIELDS: Final = ("status", "approvals", "digest", "purposes", "channels", "since", "until")
 
 
 def _channel(state: LogState, facts: Facts) -> Iterator[Difference]:

@@ -73,7 +73,7 @@ def decode(data: bytes) -> dict[str, object]:
     again = b""
     failed = ""
     try:
-        value = _DECODER.decode(data.decode())
+        value, _ = _DECODER.raw_decode(data.decode())  # what stands behind it shows when it is encoded again
         again = _ENCODER.encode(value).encode()
     except UnicodeDecodeError:
         failed = "an entry is not UTF-8"

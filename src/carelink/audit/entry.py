@@ -81,23 +81,17 @@ class Entry:
 
     Attributes:
         at: when it was written.
-        kind: follows from the body.
         salt: 22 characters, base64url of 16 random bytes.
     """
 
     at: Instant
     body: Body
     salt: str
-    kind: Kind = attrs.field()
 
-    @kind.default
-    def _kind_of_body(self) -> Kind:
+    @property
+    def kind(self) -> Kind:
+        """Follows from the body."""
         return self.body.kind
-
-    @kind.validator
-    def _kind_fits_body(self, _: object, value: Kind) -> None:
-        if value is not self.body.kind:
-            raise FormatError("the kind of an entry is that of its body")
 
 
 def salt_text(random: bytes) -> str:
@@ -146,7 +140,8 @@ def parse_entry(data: bytes) -> Entry:
         raise bad("v", "is missing or not an integer")
     if version != VERSION:
         raise CannotJudgeError("an entry has a version this release does not know", hint="use a newer carelink")
-    as_object(found, "entry", _FIELDS, _FIELDS)
+    if found.keys() != _FIELDS:
+        as_object(found, "entry", _FIELDS, _FIELDS)  # says which
     at, kind, salt = found["at"], found["kind"], found["salt"]
     if not isinstance(kind, str):
         raise bad("kind", "is not text")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import marshal
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final, TypeVar
@@ -65,10 +67,14 @@ __all__ = ["SHAPES", "TOUCH_LETTERS", "facts_from_json"]
 T = TypeVar("T")
 
 _ABSENT: Final = {absent.value: absent for absent in Absent}
-_PURPOSE: Final = {purpose.value: purpose for purpose in Purpose}
-_KIND: Final = {kind.value: kind for kind in ChannelKind}
 TOUCH_LETTERS: Final = frozenset({"s", "r", "a", "sr", "sa", "ra", "sra"})
 """What a touch may bind: subject, recipient, address, in this order."""
+_TOUCH_WORDS: Final = {
+    (purpose.value, kind.value, letters): (purpose, kind, letters)
+    for purpose in Purpose
+    for kind in ChannelKind
+    for letters in TOUCH_LETTERS
+}
 _TOUCH: Final = 4
 """Elements of a touch that answered nothing; one that replied has the word "reply" as a fifth."""
 
@@ -157,6 +163,8 @@ SHAPES: Final = {
     "channel": _CHANNEL, "vetoes": _VETO,
 }  # fmt: skip
 """The objects in facts, for docs/reference/log-entry.md."""
+_MOST_KEPT: Final = 512
+_LONGEST_KEPT: Final = 1024
 _HISTORY: Final = frozenset({"items", "since"})
 _ZONES: Final = frozenset({"source", "until", "data", "candidates"})
 _SOURCE: Final = words("patient", "address", "tenant")["codec"].read
@@ -181,7 +189,7 @@ def _guardian(value: object, field: str) -> GuardianFact | None:
 
 
 def _grants(value: object, field: str) -> tuple[GrantFact, ...]:
-    grants = tuple(GrantFact(**_GRANT.read(item, field)) for item in _array(value, field))
+    grants = tuple([GrantFact(**_GRANT.read(item, field)) for item in _array(value, field)])
     _ascending([grant.ref for grant in grants], field, strictly=True)
     return grants
 
@@ -195,8 +203,14 @@ def _stops(value: object, field: str) -> tuple[StopFact, ...]:
 def _touches(value: object, field: str) -> TouchHistory:
     found = as_object(value, field, _HISTORY, _HISTORY)
     name = f"{field}.items"
-    touches = tuple(_touch(item, name) for item in _array(found["items"], name))
-    _ascending([(t.at, t.purpose, t.channel_kind, t.binds, t.reply) for t in touches], name, strictly=False)
+    rows = _array(found["items"], name)
+    touches: tuple[Touch, ...] | None = None
+    with suppress(TypeError):  # an array or an object where a word should be cannot be looked up
+        touches = tuple([_touch(row, name) for row in rows])
+    if touches is None:
+        raise bad(name, "holds a touch with unknown words")
+    if len(rows) > 1 and sorted(rows) != rows:  # the rows are by now known to be of one form, so they compare
+        raise bad(name, "is not in order")
     return TouchHistory(since=_READ_INTEGER(found["since"], f"{field}.since"), items=touches)
 
 
@@ -206,11 +220,10 @@ def _touch(value: object, field: str) -> Touch:
     reply = len(value) > _TOUCH
     if reply and value[_TOUCH] != "reply":
         raise bad(field, "holds a touch with an unknown mark")
-    at, purpose, kind, binds = value[:_TOUCH]
-    texts = isinstance(purpose, str) and isinstance(kind, str) and isinstance(binds, str)
-    if not texts or purpose not in _PURPOSE or kind not in _KIND or binds not in TOUCH_LETTERS:
+    words = _TOUCH_WORDS.get(tuple(value[1:_TOUCH]))
+    if words is None:
         raise bad(field, "holds a touch with unknown words")
-    return Touch(_READ_INTEGER(at, field), _PURPOSE[purpose], _KIND[kind], binds, reply)
+    return Touch(_READ_INTEGER(value[0], field), *words, reply)
 
 
 def _zones(value: object, field: str) -> ZoneFacts:
@@ -239,6 +252,26 @@ def _vetoes(value: object, field: str) -> tuple[VetoFact, ...]:
     return tuple(VetoFact(**_VETO.read(item, field)) for item in _array(value, field))
 
 
+def _remembered(read: Callable[[object, str], T]) -> Callable[[object, str], T]:
+    """The reader of an object that stands alike in many decisions. Same bytes under `marshal` are the same value of the
+    same types, which equal values need not be: to Python, 1 equals true.
+    """
+    kept: dict[bytes, T] = {}
+
+    def read_once(value: object, field: str) -> T:
+        key = marshal.dumps(value, 2)  # type: ignore[arg-type]  # JSON values all are
+        found = kept.get(key)
+        if found is None:
+            found = read(value, field)
+            if len(kept) >= _MOST_KEPT:
+                kept.clear()
+            if len(key) <= _LONGEST_KEPT:
+                kept[key] = found
+        return found
+
+    return read_once
+
+
 def _whole(read: Callable[[object, str], T]) -> Codec:
     """A field that is always known; facts are written by `carelink.audit.facts_form`, so only the reader counts."""
     return Codec(read, read, "object")
@@ -255,13 +288,22 @@ def _fact(read: Callable[[object, str], T]) -> Codec:
 
 
 def _coded(metadata: Metadata) -> Codec:
-    return _fact(metadata["codec"].read)
+    """A fact that is one of a few words: all there can be, made beforehand."""
+    codec = metadata["codec"]
+    facts: dict[str, Fact[Any]] = {word: Known(codec.read(word, "")) for word in codec.words}
+    facts.update(_ABSENT)
+
+    def read_coded(value: object, field: str) -> Fact[Any]:
+        found = facts.get(value) if isinstance(value, str) else None
+        return Known(codec.read(value, field)) if found is None else found  # `read` says what is wrong
+
+    return Codec(read_coded, read_coded, "fact")
 
 
 _FACTS: Final = Shape(
     {
         "at": INTEGER["codec"],
-        "ask": _whole(lambda value, field: Ask(**_ASK.read(value, field))),
+        "ask": _whole(_remembered(lambda value, field: Ask(**_ASK.read(value, field)))),
         "subject": REF["codec"],
         "recipient": REF["codec"],
         "role": choice(RecipientRole)["codec"],
@@ -273,13 +315,13 @@ _FACTS: Final = Shape(
         "grants": _fact(_grants),
         "stops": _fact(_stops),
         "touches": _fact(_touches),
-        "content": _fact(lambda value, field: ContentFact(**_CONTENT.read(value, field))),
-        "channel": _fact(lambda value, field: ChannelFact(**_CHANNEL.read(value, field))),
-        "zones": _fact(_zones),
+        "content": _fact(_remembered(lambda value, field: ContentFact(**_CONTENT.read(value, field)))),
+        "channel": _fact(_remembered(lambda value, field: ChannelFact(**_CHANNEL.read(value, field)))),
+        "zones": _fact(_remembered(_zones)),
         "mode": _coded(choice(Mode)),
         "clock": _coded(choice(ClockState)),
         "store": _coded(choice(StoreState)),
-        "keys_available": _coded(BOOLEAN),
+        "keys_available": _fact(BOOLEAN["codec"].read),
         "vetoes": _fact(_vetoes),
     },
     {"address": REF["codec"]},

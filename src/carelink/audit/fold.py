@@ -237,13 +237,13 @@ class LogState:
 
     def _index(self, row: Reservation) -> None:
         self.reservations[row.id] = row
-        for ref in {row.subject, row.recipient, row.address} - {None}:
-            _add(self.touched, str(ref), row.id)
+        for ref in _bound(row):
+            _add(self.touched, ref, row.id)
 
     def _unindex(self, row: Reservation) -> None:
         self.reservations.pop(row.id, None)
-        for ref in {row.subject, row.recipient, row.address} - {None}:
-            _remove(self.touched, str(ref), row.id)
+        for ref in _bound(row):
+            _remove(self.touched, ref, row.id)
 
     def _settle(self, reservation: str, state: ReservationState) -> None:
         row = self.reservations.get(reservation)
@@ -273,6 +273,11 @@ class LogState:
     def _bind(self, ref: str, stop: str) -> None:
         self.stops_of.setdefault(ref, set()).add(stop)
         self.owed = {key: bound for key, bound in self.owed.items() if ref not in bound} if self.owed else self.owed
+
+
+def _bound(row: Reservation) -> set[str]:
+    """Whom and what a reservation counts against."""
+    return {row.subject, row.recipient} if row.address is None else {row.subject, row.recipient, row.address}
 
 
 def _genesis(state: LogState, body: GenesisBody) -> None:

@@ -7,6 +7,7 @@ earlier entries determine is derived again. No database, no keys, no network, no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from operator import attrgetter
 from typing import Final, Protocol
 
 import attrs
@@ -111,7 +112,8 @@ class Replay:
         if kind is Kind.POLICY:
             found += self._adopt(index)
         self.summary.entries += 1
-        self._count(found)
+        if found:
+            self._count(found)
         return found
 
     def finish(self) -> list[Divergence]:
@@ -222,8 +224,8 @@ class Replay:
 
     def _coverage(self, facts: Facts) -> None:
         """Count what could not be compared, so that a clean run says how much it covers."""
-        for name in _COMPARED:
-            if isinstance(getattr(facts, name), Absent):
+        for name, fact in zip(_COMPARED, _compared(facts), strict=True):
+            if isinstance(fact, Absent):
                 self.summary.absent[name] = self.summary.absent.get(name, 0) + 1
         touches = facts.touches
         self.summary.history_cut += isinstance(touches, Known) and touches.value.since < self.state.kept_from
@@ -242,6 +244,9 @@ _COMPARED: Final = (
     "channel",
     "mode",
 )
+
+
+_compared: Final = attrgetter(*_COMPARED)
 
 
 def _shown(value: object) -> str:

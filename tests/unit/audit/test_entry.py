@@ -109,8 +109,9 @@ def test_a_pack_is_bound_to_its_digest():
 
 
 def test_kind_and_body_cannot_disagree():
+    assert s.entry(ModeBody(mode=Mode.LIVE, by=s.STAFF)).kind is Kind.MODE
     with pytest.raises(FormatError):
-        Entry(at=s.T0, body=ModeBody(mode=Mode.LIVE, by=s.STAFF), salt=salt_text(bytes(16)), kind=Kind.PACK)
+        parse_entry(MODE.replace(b'"kind":"mode"', b'"kind":"pack"'))
 
 
 def test_exactly_a_permit_has_a_reservation():
