@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 
 from carelink.errors import FormatError
 
-__all__ = ["MAX_INTEGER", "decode", "encode"]
+__all__ = ["MAX_INTEGER", "decode", "decode_unbounded", "encode"]
 
 MAX_INTEGER: Final = 2**53 - 1
 """Largest integer every JSON reader holds exactly (RFC 8785 3.2.2.3, RFC 7493 2.2)."""
@@ -26,18 +26,11 @@ _ENCODER: Final = json.JSONEncoder(
 _SUSPECT: Final = re.compile(rb"[:,\[](?:n|-?(?:[0-9]++[.eE]|[0-9]{17}|9[0-9]{15}))")
 
 
-def _integer(text: str) -> int:
-    number = int(text)
-    if not -MAX_INTEGER <= number <= MAX_INTEGER:
-        raise ValueError
-    return number
-
-
 def _no_float(_: str) -> NoReturn:
     raise ValueError
 
 
-_DECODER: Final = json.JSONDecoder(parse_int=_integer, parse_float=_no_float, parse_constant=_no_float)
+_DECODER: Final = json.JSONDecoder(parse_float=_no_float, parse_constant=_no_float)
 
 
 def encode(value: dict[str, object]) -> bytes:
@@ -69,6 +62,17 @@ def decode(data: bytes) -> dict[str, object]:
         FormatError: any other spelling: white space, byte order mark, duplicate or unsorted keys, floats, null, other
             number spellings, integers beyond 2^53 - 1, surrogates, keys that are not ASCII, or not an object.
     """
+    value = decode_unbounded(data)
+    _look(value)
+    return value
+
+
+def decode_unbounded(data: bytes) -> dict[str, object]:
+    """As `decode`, for a caller whose own form bounds every integer.
+
+    Raises:
+        FormatError: as `decode`, but for integers beyond 2^53 - 1.
+    """
     value: object = None
     again = b""
     failed = ""
@@ -85,7 +89,7 @@ def decode(data: bytes) -> dict[str, object]:
         raise FormatError("an entry is not an object")
     if again != data:
         raise FormatError("an entry is not in canonical form")
-    if b"null" in data or not data.isascii():  # numbers were looked at as they were read
+    if b"null" in data or not data.isascii():
         _look(value)
     return value
 

@@ -14,7 +14,7 @@ import attrs
 
 from carelink.audit import bodies, decided
 from carelink.audit.bodies import Body
-from carelink.audit.encoding import decode, encode
+from carelink.audit.encoding import decode, decode_unbounded, encode
 from carelink.audit.kinds import Kind
 from carelink.audit.schema import INTEGER, as_object, bad
 from carelink.errors import CannotJudgeError, FormatError
@@ -134,18 +134,20 @@ def parse_entry(data: bytes) -> Entry:
     """
     if len(data) > MAX_ENTRY:
         raise FormatError(f"an entry is longer than {MAX_ENTRY} bytes")
-    found = decode(data)
+    found = decode_unbounded(data)  # the fields' types bound every integer of a form that is known
     version = found.get("v")
     if type(version) is not int:
         raise bad("v", "is missing or not an integer")
+    form = BODIES.get(kind) if isinstance(kind := found.get("kind"), str) else None
+    if form is None or version != VERSION:
+        decode(data)
     if version != VERSION:
         raise CannotJudgeError("an entry has a version this release does not know", hint="use a newer carelink")
     if found.keys() != _FIELDS:
         as_object(found, "entry", _FIELDS, _FIELDS)  # says which
-    at, kind, salt = found["at"], found["kind"], found["salt"]
+    at, salt = found["at"], found["salt"]
     if not isinstance(kind, str):
         raise bad("kind", "is not text")
-    form = BODIES.get(kind)
     if form is None:
         raise CannotJudgeError("an entry is of a kind this release does not know", hint="use a newer carelink")
     if not isinstance(salt, str) or _SALT.fullmatch(salt) is None:

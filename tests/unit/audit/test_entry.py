@@ -12,7 +12,7 @@ import pytest
 from carelink.audit.bodies import ModeBody, PackBody, ReleasedBody
 from carelink.audit.decided import DecisionBody
 from carelink.audit.encoding import encode
-from carelink.audit.entry import BODIES, MAX_ENTRY, Entry, encode_entry, parse_entry, salt_text
+from carelink.audit.entry import BODIES, MAX_ENTRY, encode_entry, parse_entry
 from carelink.audit.facts_form import facts_from_json, facts_to_json
 from carelink.audit.kinds import Kind, ReleaseCause
 from carelink.errors import CannotJudgeError, FormatError
