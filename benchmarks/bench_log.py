@@ -55,9 +55,8 @@ MEGABYTES = 200
 class Run:
     """What is measured, and whether every limit holds."""
 
-    def __init__(self, place: Path, rounds: int) -> None:
-        self.place, self.rounds, self.good = place, rounds, True
-        self.story = synthetic_log.story()
+    def __init__(self, place: Path, rounds: int, story: synthetic_log.Story) -> None:
+        self.place, self.rounds, self.story, self.good = place, rounds, story, True
 
     def tell(self, name: str, ours: float, floor: float, entries: int, limit: float, against: str) -> None:
         ratio = ours / floor
@@ -263,7 +262,7 @@ def main() -> int:
     args = parser.parse_args()
     parts = args.only.split(",")
     with tempfile.TemporaryDirectory(dir=args.place) as folder:
-        run = Run(Path(folder), args.rounds)
+        run = Run(Path(folder), args.rounds, synthetic_log.story())
         if "integrity" in parts:
             run.integrity(args.sample)
         if "replay" in parts:

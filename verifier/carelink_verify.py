@@ -415,7 +415,7 @@ class Check:
             entries, wrong = bundle(data, width)
             data = b"" if wrong else b"".join(map(leaf, entries))
         hashes = levels[0 if level == "entries" else int(level)]
-        return bytes(hashes[index * WIDTH * 32 :][: width * 32]) == data
+        return hashes[index * WIDTH * 32 : (index * WIDTH + width) * 32] == data
 
     def stray(self, path, data):
         """A file that does not belong: a key proves nothing where it lies, anything else was put there."""
