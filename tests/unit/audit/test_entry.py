@@ -10,11 +10,13 @@ import attrs
 import pytest
 
 from carelink.audit.bodies import ModeBody, PackBody, ReleasedBody
-from carelink.audit.decided import DecisionBody
+from carelink.audit.decided import ClaimBody, DecisionBody
 from carelink.audit.encoding import encode
 from carelink.audit.entry import BODIES, MAX_ENTRY, encode_entry, parse_entry
 from carelink.audit.facts_form import facts_from_json, facts_to_json
 from carelink.audit.kinds import Kind, ReleaseCause
+from carelink.consent.reasons import ReasonCode
+from carelink.consent.verdict import Verdict
 from carelink.errors import CannotJudgeError, FormatError
 from carelink.vocabulary import Effect, Mode
 
@@ -92,6 +94,59 @@ def test_a_wrong_field_is_named(old, new, name):
     with pytest.raises(FormatError) as caught:
         parse_entry(MODE.replace(old, new))
     assert f"`{name}`" in caught.value.message
+
+
+def _places(value, path=()):
+    """Every number and truth value in parsed JSON, with the way to it."""
+    if isinstance(value, (dict, list)):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _places(item, (*path, key))
+    elif isinstance(value, (bool, int)):
+        yield path, value
+
+
+def _changed(value, path, new):
+    """The bytes of an entry with one value changed, spelled as an entry is."""
+    value = json.loads(json.dumps(value))
+    at = value
+    for key in path[:-1]:
+        at = at[key]
+    at[path[-1]] = new
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _decided(kind):
+    """An entry with facts of every sort, and a reason with an instant and a detail."""
+    facts = s.facts(touches=[s.touch(s.T0 + 1)])
+    made = {"request": s.ref(2), "facts": facts, "policy": s.POLICY, "rules": 3, "effect": Effect.REFUSE, "earliest": s.T0 + 9,
+            "reasons": (Verdict(rule="R", effect=Effect.REFUSE, reason=ReasonCode.CAP_EXCEEDED, earliest=s.T0 + 9,
+                                detail=(("count", 3),)),)}  # fmt: skip
+    body = DecisionBody(decision=s.ref(1), **made) if kind == "decision" else ClaimBody(
+        claim=s.ref(1), reservation=s.ref(3), **made)  # fmt: skip
+    return encode_entry(s.entry(body))
+
+
+@pytest.mark.parametrize("kind", ["decision", "claim"])
+def test_every_number_is_bounded_and_no_truth_value_is_a_number(kind):
+    """Also after the same object was read a moment before: to Python, 1 equals true."""
+    ground = [_decided(kind)]
+    checked = 0
+    for data in ground:
+        found = json.loads(data)
+        assert parse_entry(_changed(found, ("v",), 1)) == parse_entry(data)
+        for path, value in _places(found):
+            wrong = [1, 0] if isinstance(value, bool) else [2**53, -(2**53), 10**30, True, False]
+            for new in wrong:
+                with pytest.raises((FormatError, CannotJudgeError) if path == ("v",) else FormatError):
+                    parse_entry(_changed(found, path, new))
+                checked += 1
+    assert checked > 60
+
+
+def test_an_unknown_version_with_a_number_too_large_is_no_entry_at_all():
+    for old, new in ((b'"v":1', b'"v":2'), (b'"kind":"mode"', b'"kind":"mood"')):
+        with pytest.raises(FormatError):
+            parse_entry(MODE.replace(old, new).replace(b'"checks":3', b'"checks":9007199254740992'))
 
 
 def test_an_entry_longer_than_a_bundle_holds_is_rejected():
