@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 
 import attrs
@@ -13,6 +14,7 @@ import attrs
 from carelink.content.template import PATIENT_NAME, Rendered, Template, render
 from carelink.engine.gate import Decided
 from carelink.engine.parts import Attempt, Parts
+from carelink.engine.safe import Held
 from carelink.errors import CarelinkError, InvalidInputError, PermitError
 from carelink.model.moment import Instant, Micros
 from carelink.model.scope import Scope
@@ -35,8 +37,11 @@ class Tried:
     took: Micros = attrs.field(default=Micros(0))
 
 
+@lru_cache(maxsize=256)
 def exact_content(row: TemplateRow) -> bool:
-    """Whether the stored text is byte for byte the form whose digest was approved."""
+    """Whether the stored text is byte for byte the form whose digest was approved. The same row is the same text, so a
+    row is looked at once.
+    """
     try:
         form = Template(
             name=row.name,
@@ -51,22 +56,22 @@ def exact_content(row: TemplateRow) -> bool:
     return form.digest == row.digest
 
 
-def _text(parts: Parts, decided: Decided, owner: str, place: tuple[str, str, str]) -> Personal[str]:
+def _text(held: Held, decided: Decided, place: tuple[str, str, str]) -> Personal[str]:
     """An opened field that holds text."""
-    opened: Personal[Any] = parts.safe.open(owner, *place, decided.sealed[place])
+    opened: Personal[Any] = held.open(*place, decided.sealed[place])
     if not opened.use(lambda value: isinstance(value, str)):
         raise InvalidInputError("a sealed field holds no text where there must be some")
     return opened
 
 
-def _render(parts: Parts, decided: Decided) -> Rendered:
+def _render(held: Held, decided: Decided) -> Rendered:
     template, target = decided.template, decided.target
     assert template is not None
     assert target is not None
     values = dict(target.request.variables)
     if PATIENT_NAME in template.variables:
-        patient = target.patient.id
-        values[PATIENT_NAME] = _text(parts, decided, patient, ("patient", patient, "name")).reveal("render")
+        place = ("patient", target.patient.id, "name")
+        values[PATIENT_NAME] = _text(held, decided, place).reveal("render")
     return render(template.subject, template.body, values)
 
 
@@ -84,8 +89,9 @@ def _attempt(parts: Parts, tried: Tried, lease: Instant) -> None:
         tried.cause = "content_changed"
         return
     try:
-        address = _text(parts, decided, target.patient.id, ("contact", row.contact, "address"))
-        rendered = _render(parts, decided)
+        held = parts.safe.held(target.patient.id)
+        address = _text(held, decided, ("contact", row.contact, "address"))
+        rendered = _render(held, decided)
     except (CarelinkError, KeyError):
         tried.cause = "address_unreadable"
         return

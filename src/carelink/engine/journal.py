@@ -45,6 +45,7 @@ from carelink.audit.merkle import leaf_hash
 from carelink.consent.facts import Facts
 from carelink.consent.pack import Pack
 from carelink.consent.verdict import Decision
+from carelink.engine.safe import Held
 from carelink.errors import CarelinkError, StoreError
 from carelink.model.ids import AddressRef, DecisionId, PersonRef, RequestRef, ReservationId, SuppressionId
 from carelink.model.moment import Instant
@@ -138,26 +139,24 @@ class Journal:
         """The one attempt of a claim, with salted keyed commitments to what was said."""
         if row.outcome is None:
             raise StoreError("a hand-over without an outcome cannot be recorded")
-        salt = self._parts.entropy(_SALT)
+        salt, held, wire = self._parts.entropy(_SALT), self._held(row), attempt.wire
         body = HandoverBody(
             reservation=row.id,
             request=row.request,
             channel=row.channel,
             outcome=row.outcome,
             attempted_at=attempt.attempted_at,
-            content=self._commitment(row, salt, content),
-            wire=self._commitment(row, salt, attempt.wire),
+            content=None if held is None or content is None else content.use(lambda raw: held.commit(salt, raw)),
+            wire=None if held is None or wire is None else wire.use(lambda raw: held.commit(salt, raw)),
             provider=None if row.provider is None else row.provider.hex(),
             detail=attempt.result.code or None,
         )
         self._add(body, attempt.attempted_at, row.request, salt)
 
-    def _commitment(self, row: ReservationRow, salt: bytes, data: Personal[bytes] | None) -> str | None:
-        """A commitment under the patient's key; None without one: what left must be written down, key or no key."""
-        if data is None:
-            return None
+    def _held(self, row: ReservationRow) -> Held | None:
+        """The patient's key, for commitments; None without one: what left must be written down, key or no key."""
         try:
-            return data.use(lambda raw: self._parts.safe.commit(row.patient, salt, raw))
+            return self._parts.safe.held(row.patient)
         except CarelinkError:
             return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from carelink.errors import CarelinkError, DecryptError
 from carelink.model.ids import RequestRef
@@ -18,7 +18,7 @@ from carelink.vault.index import BlindIndex, address_hash, address_token, reques
 from carelink.vault.personal import Personal, SecretKey
 from carelink.vocabulary import AddressKind
 
-__all__ = ["KeyKeeper", "Safe"]
+__all__ = ["Held", "KeyKeeper", "Safe"]
 
 
 class KeyKeeper(Protocol):
@@ -35,6 +35,35 @@ class KeyKeeper(Protocol):
 
     def secret(self, name: str) -> SecretKey:
         """The newest version of a tenant-wide secret."""
+
+
+_FORM: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+class Held:
+    """One owner's key for one job. Not to be kept: only a look-up tells whether the key was destroyed since."""
+
+    __slots__ = ("_key", "_tenant")
+
+    def __init__(self, key: DataKey, tenant: str) -> None:
+        self._key, self._tenant = key, tenant
+
+    def __repr__(self) -> str:
+        return "Held(***)"
+
+    def open(self, table: str, row: str, column: str, envelope: bytes) -> Personal:  # type: ignore[type-arg]
+        """Open one field.
+
+        Raises:
+            DecryptError: it does not open in this place, or is no envelope at all.
+        """
+        if not isinstance(envelope, bytes):
+            raise DecryptError("a sealed field does not open here")
+        return Personal(open_field(self._key, FieldContext(self._tenant, table, column, row), envelope))
+
+    def commit(self, salt: bytes, data: bytes) -> str:
+        """Commitment to bytes that dies with the owner's key, 64 hex digits."""
+        return commit(self._key, salt, data).hex()
 
 
 class Safe:
@@ -84,8 +113,7 @@ class Safe:
             "variables": request.variables,
             "version": request.version,
         }
-        text = json.dumps(form, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        return self._contents.digest(text.encode("utf-8", "surrogatepass"))
+        return self._contents.digest(_FORM.encode(form).encode("utf-8", "surrogatepass"))
 
     def actor_ref(self, name: str) -> str:
         """Pseudonym of a member of staff, 32 hex digits."""
@@ -159,6 +187,14 @@ class Safe:
         envelope = seal(self._key(owner), FieldContext(self._tenant, table, column, row), value)
         return SealedRow(table=table, row=row, column=column, envelope=envelope)
 
+    def held(self, owner: str) -> Held:
+        """An owner's key, looked up now, for several uses at once.
+
+        Raises:
+            ErasedError, KeyMissingError, KeyProviderError: as for `seal`.
+        """
+        return Held(self._key(owner), self._tenant)
+
     def open(self, owner: str, table: str, row: str, column: str, envelope: bytes) -> Personal:  # type: ignore[type-arg]
         """Open one field.
 
@@ -166,9 +202,7 @@ class Safe:
             ErasedError, KeyMissingError, KeyProviderError: as for `seal`.
             DecryptError: it does not open in this place, or is no envelope at all.
         """
-        if not isinstance(envelope, bytes):
-            raise DecryptError("a sealed field does not open here")
-        return Personal(open_field(self._key(owner), FieldContext(self._tenant, table, column, row), envelope))
+        return self.held(owner).open(table, row, column, envelope)
 
     def try_open(self, owner: str, table: str, row: str, column: str, envelope: bytes) -> Personal | None:  # type: ignore[type-arg]
         """Open one field, or None if it cannot be: the fact is then UNKNOWN."""
@@ -179,4 +213,4 @@ class Safe:
 
     def commit(self, owner: str, salt: bytes, data: bytes) -> str:
         """Commitment to bytes that dies with the owner's key, 64 hex digits."""
-        return commit(self._key(owner), salt, data).hex()
+        return self.held(owner).commit(salt, data)

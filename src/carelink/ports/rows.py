@@ -57,7 +57,7 @@ __all__ = [
 ]
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Gate:
     """Key of a gate row. `kind` is "person" (key: pseudonym as bytes) or "address" (key: address token)."""
 

@@ -298,6 +298,12 @@ class Transaction(Reader, Protocol):
 class Store(Protocol):
     """A place where one tenant's rows and log live."""
 
+    @property
+    def exclusive(self) -> bool:
+        """Whether a transaction excludes every other one, of any process, from its beginning: what it read before it
+        locked a gate cannot have moved since.
+        """
+
     def transaction(self) -> AbstractContextManager[Transaction]:
         """Begin a write transaction. MUST be serialisable against others that lock a common gate. A commit that
         returned is durable: it survives a kill and a power cut. One that failed has changed nothing.

@@ -18,6 +18,9 @@ __all__ = ["MemoryStore"]
 class MemoryStore:
     """One tenant in this process's memory. Closing it forgets nothing, so that a test can open it again."""
 
+    exclusive = False
+    """It is, but it says not: what runs on it must also be right on a store whose transactions meet at gates only."""
+
     def __init__(self) -> None:
         self._committed = State()
         self._turn = threading.Lock()

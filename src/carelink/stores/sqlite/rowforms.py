@@ -42,7 +42,7 @@ E = TypeVar("E", bound=Enum)
 
 
 def _words(vocabulary: type[E]) -> dict[Any, E]:
-    return {member.value: member for member in vocabulary}
+    return {member._value_: member for member in vocabulary}
 
 
 _STANDING, _AGE, _RELATION = _words(Standing), {None: None, **_words(AgeBand)}, _words(Relation)
@@ -58,7 +58,7 @@ def split(text: str) -> tuple[str, ...]:
 
 
 def _value(member: Enum | None) -> Any:
-    return None if member is None else member.value
+    return None if member is None else member._value_
 
 
 def tenant_row(r: Sequence[Any]) -> TenantRow:
@@ -69,8 +69,8 @@ def tenant_row(r: Sequence[Any]) -> TenantRow:
 
 def tenant_values(row: TenantRow) -> tuple[Any, ...]:
     """Its values, for the insert."""
-    return (row.tenant, row.origin, row.zone, row.created, row.mode.value, row.policy, ",".join(row.packs), row.plugins,
-            int(row.synthetic))  # fmt: skip
+    return (row.tenant, row.origin, row.zone, row.created, row.mode._value_, row.policy, ",".join(row.packs),
+            row.plugins, int(row.synthetic))  # fmt: skip
 
 
 def patient_row(r: Sequence[Any]) -> PatientRow:
@@ -81,7 +81,7 @@ def patient_row(r: Sequence[Any]) -> PatientRow:
 
 def patient_values(row: PatientRow) -> tuple[Any, ...]:
     """Its values, for the insert."""
-    return (row.id, row.person, row.standing.value, _value(row.age), row.zone, row.language, row.created,
+    return (row.id, row.person, row.standing._value_, _value(row.age), row.zone, row.language, row.created,
             row.merged_into)  # fmt: skip
 
 
@@ -94,8 +94,8 @@ def related_row(r: Sequence[Any]) -> RelatedRow:
 
 def related_values(row: RelatedRow) -> tuple[Any, ...]:
     """Its values, for the insert."""
-    return (row.id, row.patient, row.person, row.relation.value, row.standing.value, int(row.verified), int(row.acts),
-            ",".join(scope.value for scope in row.scopes), row.since, row.until)  # fmt: skip
+    return (row.id, row.patient, row.person, row.relation._value_, row.standing._value_, int(row.verified),
+            int(row.acts), ",".join(scope._value_ for scope in row.scopes), row.since, row.until)  # fmt: skip
 
 
 def contact_row(r: Sequence[Any]) -> ContactRow:
@@ -106,7 +106,7 @@ def contact_row(r: Sequence[Any]) -> ContactRow:
 
 def contact_values(row: ContactRow) -> tuple[Any, ...]:
     """Its values, for the insert."""
-    return (row.id, row.owner, row.person, row.kind.value, row.token.hex(), row.address, row.status.value,
+    return (row.id, row.owner, row.person, row.kind._value_, row.token.hex(), row.address, row.status._value_,
             row.verified_at, row.rank, ",".join(row.zones))  # fmt: skip
 
 
@@ -118,8 +118,8 @@ def grant_row(r: Sequence[Any]) -> GrantRow:
 
 def grant_values(row: GrantRow) -> tuple[Any, ...]:
     """Its values, for the insert."""
-    return (row.id, row.patient, ",".join(row.purposes), ",".join(row.channels), row.by.value, row.since, row.until,
-            int(row.separate), row.notice, row.state.value, row.ended_at)  # fmt: skip
+    return (row.id, row.patient, ",".join(row.purposes), ",".join(row.channels), row.by._value_, row.since, row.until,
+            int(row.separate), row.notice, row.state._value_, row.ended_at)  # fmt: skip
 
 
 def stop_row(r: Sequence[Any]) -> StopRow:
@@ -131,7 +131,7 @@ def stop_row(r: Sequence[Any]) -> StopRow:
 def stop_values(row: StopRow) -> tuple[Any, ...]:
     """Its values, for the insert."""
     return (row.id, row.person, None if row.token is None else row.token.hex(), ",".join(row.purposes),
-            ",".join(row.channels), row.source.value, row.since, row.until, row.lifted_at)  # fmt: skip
+            ",".join(row.channels), row.source._value_, row.since, row.until, row.lifted_at)  # fmt: skip
 
 
 def template_row(r: Sequence[Any]) -> TemplateRow:
@@ -143,7 +143,7 @@ def template_row(r: Sequence[Any]) -> TemplateRow:
 
 def template_values(row: TemplateRow) -> tuple[Any, ...]:
     """Its values, for the insert."""
-    return (row.name, row.version, row.status.value, ",".join(row.purposes), ",".join(row.channels), row.language,
+    return (row.name, row.version, row.status._value_, ",".join(row.purposes), ",".join(row.channels), row.language,
             row.subject, row.body, ",".join(row.variables), row.digest, row.since, row.until,
             ",".join(row.approvers))  # fmt: skip
 
@@ -181,12 +181,12 @@ def reservation_row(r: Sequence[Any]) -> ReservationRow:
 def reservation_values(row: ReservationRow) -> tuple[Any, ...]:
     """Its values, for the insert."""
     return (row.id, row.request, row.mac, row.decision, row.patient, row.contact, row.subject, row.recipient,
-            row.role.value, row.token.hex(), row.address, row.purpose.value, row.channel, row.channel_kind.value,
-            row.template, row.template_version, int(row.reply), row.at, row.state.value, row.expires, row.lease,
+            row.role._value_, row.token.hex(), row.address, row.purpose._value_, row.channel, row.channel_kind._value_,
+            row.template, row.template_version, int(row.reply), row.at, row.state._value_, row.expires, row.lease,
             _value(row.outcome), row.delivery, row.provider)  # fmt: skip
 
 
 def settle_values(row: ReservationRow) -> tuple[Any, ...]:
     """Its values that may change, and its id."""
-    return (row.contact, row.recipient, row.role.value, row.token.hex(), row.address, row.at, row.state.value,
+    return (row.contact, row.recipient, row.role._value_, row.token.hex(), row.address, row.at, row.state._value_,
             row.lease, _value(row.outcome), row.delivery, row.provider, row.id)  # fmt: skip

@@ -32,6 +32,9 @@ class SqliteStore:
     Made by `open` or `create`.
     """
 
+    exclusive = True
+    """`BEGIN IMMEDIATE` takes the file's one write lock."""
+
     def __init__(self, path: Path, busy: float = BUSY) -> None:
         self._path, self._busy = path, busy
         self._turn = threading.RLock()

@@ -81,14 +81,14 @@ class SqliteTransaction(SqliteReader):
 
     def lock(self, gates: Sequence[Gate]) -> Mapping[Gate, Instant]:
         """See the port. BEGIN IMMEDIATE holds the whole file already; the rows carry the last instants."""
-        keys = sorted({(gate.kind, gate.key.hex()) for gate in gates})
-        if not keys:
+        named = {(gate.kind, gate.key.hex()): gate for gate in gates}
+        if not named:
             return {}
+        keys = sorted(named)
         with self._writing():
             self._locked.update(gates)
             self._many("make_gates", keys)
-            rows = self._all("gates", listed(keys))
-            return {Gate(kind, bytes.fromhex(key)): Instant(last) for kind, key, last in rows}
+            return {named[kind, key]: Instant(last) for kind, key, last in self._all("gates", listed(keys))}
 
     def lock_global(self) -> None:
         """See the port. The file's one write lock is global."""
