@@ -5,7 +5,8 @@
 Path: `send_many` from the request to the receipt: recall, lock, facts, decision, reservation, entry, commit; claim, opening
 address and name, rendering, comparing with the approved text, one attempt; settling, entry, commit. Every request is
 permitted. The channel keeps messages in memory: it costs nothing, as it does nothing.
-Floor: `floor_sqlite.py`, the bare driver writing the same rows with the same commits and syncs, and reading the fact rows once.
+Floor: `floor_sqlite.py`, bare `sqlite3`, AES-GCM, HMAC, SHA-256 and JSON making and writing the same rows with the same commits and
+syncs, and reading the fact rows once; it decides nothing.
 Before any time is taken, both run once with their rows, commits and syncs counted; the counts must be equal.
 
 Rounds alternate between the two, each on a fresh copy of the same store, in a folder of --place (else the system's
@@ -193,7 +194,7 @@ class Bench:
         floor = Floor(copy, job)
         gc.collect()
         seconds = floor.run(self.batch)
-        floor.db.close()
+        floor.close()
         copy.unlink()
         return seconds
 
@@ -204,12 +205,13 @@ class Bench:
         with opened(home) as link:
             writer = link.wiring.store._writer
             ours = counted(writer, syncs, lambda: send(link, self.requests, self.batch))
-        job = Job(self.base / "data" / "carelink.db", home / "data" / "carelink.db")
+        keys = self.base / "keys" / "keys.db"
+        job = Job(self.base / "data" / "carelink.db", home / "data" / "carelink.db", keys)
         copy = self.place / "floor.db"
         shutil.copy(self.base / "data" / "carelink.db", copy)
         floor = Floor(copy, job)
         bare = counted(floor.db, syncs, lambda: floor.run(self.batch))
-        floor.db.close()
+        floor.close()
         syncs.stop()
         copy.unlink()
         return ours, bare, job

@@ -119,7 +119,8 @@ class Rendered:
 def _checked(name: str, value: object) -> str:
     if not isinstance(value, str) or not value.strip() or len(value) > MAX_VALUE:
         raise InvalidInputError(f"the value of variable `{name}` is empty or longer than {MAX_VALUE} characters")
-    if any(unicodedata.category(mark) in _HIDDEN for mark in value):
+    plain = value.isascii() and value.isprintable()
+    if not plain and any(unicodedata.category(mark) in _HIDDEN for mark in value):
         raise InvalidInputError(f"the value of variable `{name}` holds line breaks or invisible characters")
     return value
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from functools import lru_cache
+from typing import Final, TypeVar
 
 import attrs
 
@@ -24,6 +25,7 @@ from carelink.consent.facts import (
     StoreState,
     Touch,
     TouchHistory,
+    VetoFact,
     ZoneFacts,
 )
 from carelink.engine.membership import Target
@@ -45,7 +47,7 @@ from carelink.ports.rows import (
     TouchRow,
 )
 from carelink.ports.store import Reader
-from carelink.vocabulary import Mode, Standing
+from carelink.vocabulary import AgeBand, Mode, Standing
 
 __all__ = ["ChunkFacts", "read_chunk"]
 
@@ -124,7 +126,7 @@ class ChunkFacts:
             not_before=request.not_before,
             useless_after=request.useless_after,
         )
-        standing: Fact[Standing] = Absent.UNKNOWN if target.standing is None else Known(target.standing)
+        standing: Fact[Standing] = Absent.UNKNOWN if target.standing is None else _known(target.standing)
         return Facts(
             at=at,
             ask=ask,
@@ -134,7 +136,7 @@ class ChunkFacts:
             address=None if contact is None else contact.address,
             standing=standing,
             recipient_standing=standing if related is None else Known(related.standing),
-            age=Absent.UNKNOWN if target.age is None else Known(target.age),
+            age=Absent.UNKNOWN if target.age is None else _known(target.age),
             contact=self._contact(target),
             guardian=self._guardian(target),
             grants=self._grants(target),
@@ -149,11 +151,11 @@ class ChunkFacts:
                 )
             ),
             zones=self._zones(target, at),
-            mode=Known(self.tenant.mode) if type(self.tenant.mode) is Mode else Absent.UNKNOWN,
-            clock=Known(clock),
-            store=Known(self.store),
-            keys_available=Known(self.keys),
-            vetoes=Known(()),
+            mode=_known(self.tenant.mode) if type(self.tenant.mode) is Mode else Absent.UNKNOWN,
+            clock=_known(clock),
+            store=_known(self.store),
+            keys_available=_known(self.keys),
+            vetoes=_NO_VETOES,
         )
 
     def _zones(self, target: Target, at: Instant) -> Fact[ZoneFacts]:
@@ -180,7 +182,7 @@ class ChunkFacts:
     def _guardian(self, target: Target) -> Fact[GuardianFact | None]:
         related = target.related
         if related is None:
-            return Known(None) if target.related_known else Absent.UNKNOWN
+            return _NOBODY if target.related_known else Absent.UNKNOWN
         return Known(
             GuardianFact(
                 verified=related.verified,
@@ -296,6 +298,18 @@ class ChunkFacts:
 
 
 _NO_STOPS: Final[Fact[tuple[StopFact, ...]]] = Known(())
+_NO_VETOES: Final[Fact[tuple[VetoFact, ...]]] = Known(())
+_NOBODY: Final[Fact[GuardianFact | None]] = Known(None)
+
+W = TypeVar("W", bool, AgeBand, ClockState, Mode, Standing, StoreState)
+
+
+@lru_cache(maxsize=64, typed=True)
+def _known(value: W) -> Known[W]:
+    """A fact of a closed vocabulary: each is made once."""
+    return Known(value)
+
+
 _EVERYBODY: Final = object()
 """Stands in a set of lost keys where a damaged row does not tell whom it is about."""
 

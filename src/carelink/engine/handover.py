@@ -97,18 +97,18 @@ def _attempt(parts: Parts, tried: Tried, lease: Instant) -> None:
         return
     left = decided.deadline - parts.clock.monotonic()
     until = Instant(min(lease, parts.clock.now() + left))
-    permit = mint(row.id, row.request, until, decided.deadline)
+    permit, key = mint(row.id, row.request, until, decided.deadline), attempt_key(parts, row)
     try:
         tried.attempt = parts.dispatcher.attempt(
             row.channel,
             permit,
-            key=attempt_key(parts, row),
+            key=key,
             purpose=row.purpose,
             address=address,
             subject=Personal(rendered.subject) if rendered.subject else None,
             body=Personal(rendered.body),
             language=template.language,
-            unsubscribe=parts.options.unsubscribe_of(attempt_key(parts, row)),
+            unsubscribe=parts.options.unsubscribe_of(key),
             expires=target.request.useless_after,
         )
     except PermitError:

@@ -46,7 +46,7 @@ from carelink.consent.facts import Facts
 from carelink.consent.pack import Pack
 from carelink.consent.verdict import Decision
 from carelink.engine.safe import Held
-from carelink.errors import CarelinkError, StoreError
+from carelink.errors import StoreError
 from carelink.model.ids import AddressRef, DecisionId, PersonRef, RequestRef, ReservationId, SuppressionId
 from carelink.model.moment import Instant
 from carelink.ports.rows import (
@@ -135,11 +135,15 @@ class Journal:
         )
         self._add(body, decision.at, reservation.request)
 
-    def handover(self, row: ReservationRow, attempt: Attempt, content: Personal[bytes] | None) -> None:
-        """The one attempt of a claim, with salted keyed commitments to what was said."""
+    def handover(
+        self, row: ReservationRow, attempt: Attempt, content: Personal[bytes] | None, held: Held | None
+    ) -> None:
+        """The one attempt of a claim, with salted commitments to what was said, under the patient's key; without the
+        key there are none: what left must be written down, key or no key.
+        """
         if row.outcome is None:
             raise StoreError("a hand-over without an outcome cannot be recorded")
-        salt, held, wire = self._parts.entropy(_SALT), self._held(row), attempt.wire
+        salt, wire = self._parts.entropy(_SALT), attempt.wire
         body = HandoverBody(
             reservation=row.id,
             request=row.request,
@@ -152,13 +156,6 @@ class Journal:
             detail=attempt.result.code or None,
         )
         self._add(body, attempt.attempted_at, row.request, salt)
-
-    def _held(self, row: ReservationRow) -> Held | None:
-        """The patient's key, for commitments; None without one: what left must be written down, key or no key."""
-        try:
-            return self._parts.safe.held(row.patient)
-        except CarelinkError:
-            return None
 
     def released(self, row: ReservationRow, cause: str, at: Instant) -> None:
         """A permit ended without an attempt."""

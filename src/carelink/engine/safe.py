@@ -195,6 +195,14 @@ class Safe:
         """
         return Held(self._key(owner), self._tenant)
 
+    def held_by(self, owners: Sequence[str]) -> dict[str, Held]:
+        """The keys of many owners, looked up now; an owner whose key cannot be had is left out."""
+        try:
+            found = self._keys.get(owners)
+        except CarelinkError:
+            return {}
+        return {owner: Held(key, self._tenant) for owner, key in found.items() if isinstance(key, DataKey)}
+
     def open(self, owner: str, table: str, row: str, column: str, envelope: bytes) -> Personal:  # type: ignore[type-arg]
         """Open one field.
 

@@ -57,6 +57,7 @@ def _settle_in(
     current = dict(tx.reservations([item.reservation.id for item in tried]))
     now, _ = parts.guard.read()
     journal, changed = Journal(parts), []
+    held = parts.safe.held_by([item.reservation.patient for item in tried if item.attempt is not None])
     for item in tried:
         row = current[item.reservation.id]
         if row.state is not ReservationState.CLAIMED:
@@ -67,7 +68,7 @@ def _settle_in(
         if item.attempt is None:
             journal.released(row, item.cause, now)
         else:
-            journal.handover(after, item.attempt, item.content)
+            journal.handover(after, item.attempt, item.content, held.get(row.patient))
     tx.put_reservations(changed)
     for item in tried:
         row = item.reservation

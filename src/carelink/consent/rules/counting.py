@@ -49,6 +49,8 @@ class Counted:
         """The instants of the touches that count, ascending, for subject, recipient and address in turn. One after the
         decision instant counts as if it had just happened: a clock that ran ahead must not open a cap.
         """
+        if not history.items:
+            return [[] for _ in self.letters]
         found = [touch for touch in history.items if self._counts(touch)]
         return [sorted(touch.at for touch in found if letter in touch.binds) for letter in self.letters]
 
