@@ -48,7 +48,6 @@ SEALED = (
 )
 KEYS = "SELECT owner, kid, wrapped FROM data_keys WHERE owner IN (SELECT value FROM json_each(?)) AND state = 'active'"
 ENCODER = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-NAME_AND_ADDRESS = 2
 ADDED = 64
 """Bytes of associated data that bind an envelope to its place, about as many as carelink's."""
 
@@ -203,8 +202,8 @@ class Floor:
         self._append([(request, job.decisions[request]) for request in requests])
         run("COMMIT")
         self._open(rows)
-        for _ in rows:  # the far end's id, and commitments to text and wire under derived keys
-            for _ in range(1 + 2 * NAME_AND_ADDRESS):
+        for _ in rows:  # the far end's id; commitments to text and wire, each under a key derived for it
+            for _ in range(5):
                 keyed(b"x" * 100)
         run("BEGIN IMMEDIATE")
         self._lock(rows)
