@@ -408,7 +408,10 @@ class CareLink:
         Raises:
             NotFoundError: nothing was decided for it.
         """
-        ref = RequestRef(key_or_ref) if is_ref(key_or_ref) else self.safe.request_ref(key_or_ref)
+        ref = self.safe.request_ref(key_or_ref)
+        if is_ref(key_or_ref):  # a reference; or a key that looks like one, as a UUID in hex does
+            with self._wiring.store.reader() as reader:
+                ref = ref if reader.entries_for(ref) else RequestRef(key_or_ref)
         return why(self._wiring.store, ref)
 
     def export(
