@@ -17,7 +17,7 @@ from carelink.consent.facts import StoreState
 from carelink.consent.reasons import ReasonCode
 from carelink.engine.notary import Notary
 from carelink.engine.reconcile import reconcile
-from carelink.errors import ConflictError
+from carelink.errors import ConflictError, StoreError
 from carelink.home import init
 from carelink.model.moment import DAY
 from carelink.ports.channel import ChannelEvent
@@ -187,9 +187,10 @@ def test_a_backup_from_before_it_does_not_send(tmp_path):
     world.link = type(world.link)(world._wire())
     with world.link.wiring.store.reader() as reader:
         assert world.link.notary.state(reader) is StoreState.RESTORED
-    outcome = world.link.send(world.ask(patient))
-    assert outcome.effect is Effect.REFUSE
-    assert ReasonCode.STORE_RESTORED in outcome.decision.codes
+    assert world.link.send(world.ask(patient)).effect is Effect.REFUSE
+    with pytest.raises(StoreError) as caught:
+        reconcile(world.link.parts, world.link.notary, by=world.link.actor("operator"))
+    assert "another log" in str(caught.value)
     assert world.email.handed == []
     world.link.close()
 
