@@ -35,6 +35,7 @@ from carelink.audit.verify import verify
 from carelink.channels.outbox import OutboxChannel
 from carelink.channels.registry import registry_of
 from carelink.consent.facts import StoreState
+from carelink.engine.reconcile import reconcile
 from carelink.errors import ConflictError, SettingsError
 from carelink.home import open_home
 from carelink.keys.folder import KeyFolder
@@ -440,4 +441,35 @@ def test_a_stop_that_is_killed_and_delivered_again_stops_once(tmp_path: Path) ->
             stops = reader.stops([person], [token])
         link.close()
         assert len(stops) == 2, "one of the person, one of the address"
+        assert it.audit().findings == ()
+
+
+# -- reconciling, killed ------------------------------------------------------------------------------------
+
+
+def _reconcile(it: Deployment, at: int) -> None:
+    link = it.open(at)
+    result = reconcile(link.parts, link.notary, by="0" * 32)
+    assert result.done
+    link.close()
+
+
+def test_reconciling_that_is_killed_is_done_again(tmp_path: Path) -> None:
+    """A backup from before the batch, reconciled: killed at any commit or file, then done again; nobody hears twice."""
+    channel, claim = CHANNELS["outbox"]
+    made = deploy(tmp_path / "made", channel, claim=claim)
+    lost = made.copy(tmp_path / "lost")
+    lost.run()
+    shutil.rmtree(lost.folder / "data")
+    shutil.copytree(made.folder / "data", lost.folder / "data")
+    whole = lost.copy(tmp_path / "whole")
+    killed, names = in_child(lambda: _reconcile(whole, AFTER_THE_LEASE))
+    assert not killed
+    for die_at in sorted({1, len(names) // 3, *(n for n, name in enumerate(names, 1) if name.endswith("commit"))}):
+        it = lost.copy(tmp_path / str(die_at))
+        assert in_child(lambda it=it: _reconcile(it, AFTER_THE_LEASE), die_at)[0]
+        _reconcile(it, AFTER_THE_LEASE + SECOND)
+        outcomes = it.run(AFTER_THE_LEASE + 2 * SECOND)
+        assert sum(outcome.repeated for outcome in outcomes) == len(it.permitted)
+        assert sorted(it.told()) == sorted(it.permitted)
         assert it.audit().findings == ()
