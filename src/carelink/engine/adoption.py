@@ -69,13 +69,18 @@ class Adoption:
         return policy
 
     def plugins(self, manifest: PluginManifest) -> bool:
-        """Record the plugin set, if it is not the one recorded last. True when it was."""
+        """Record the plugin set, if it is not the one recorded last. True when it was. Opening a home waits for no
+        writer: only a set that changed takes the lock.
+        """
         now, _ = self.parts.guard.read()
+        with self.parts.store.reader() as reader:
+            if reader.tenant().plugins == manifest.digest:
+                return False
         with self.parts.store.transaction() as tx:
+            tx.lock_global()
             tenant = tx.tenant()
             if tenant.plugins == manifest.digest:
                 return False
-            tx.lock_global()
             tx.put_tenant(attrs.evolve(tenant, plugins=manifest.digest))
             journal = Journal(self.parts)
             journal.plugins(manifest.digest, manifest.plugins, now)

@@ -36,8 +36,11 @@ def _zone(name: str) -> ZoneInfo | None:
     path = resources.files("tzdata.zoneinfo").joinpath(*parts)
     if not path.is_file():
         return None
-    with path.open("rb") as file:
-        return ZoneInfo.from_file(file, key=name)
+    try:
+        with path.open("rb") as file:
+            return ZoneInfo.from_file(file, key=name)
+    except ValueError:
+        return None  # a table that lies beside the zones
 
 
 def check_zone(name: str) -> str:

@@ -120,11 +120,11 @@ class KeyStore:
         self._db, self._entropy, self._clock, self._ttl = db, entropy, clock, ttl
         self._lock = threading.RLock()
         self._cache: OrderedDict[str, tuple[int, DataKey]] = OrderedDict()
-        self._seen = -1
         self._keks: dict[int, Kek] = {}
         with _storing():
             meta = dict(db.execute("SELECT name, value FROM meta"))
             epochs = db.execute("SELECT epoch, wrapped, verify FROM epochs ORDER BY epoch").fetchall()
+            (self._seen,) = db.execute("PRAGMA data_version").fetchone()
         if meta.get("schema") != str(SCHEMA_VERSION):
             raise StoreOutdatedError("the key store has another schema version")
         self.tenant: str = meta["tenant"]

@@ -38,16 +38,18 @@ SETTLES: Final[dict[Outcome, ReservationState]] = {
 DELIVERY_RANK: Final[dict[DeliveryEvent, int]] = {
     DeliveryEvent.UNKNOWN: 0,
     DeliveryEvent.ACCEPTED: 1,
-    DeliveryEvent.SENT: 2,
     DeliveryEvent.DEFERRED: 2,
-    DeliveryEvent.BOUNCED_SOFT: 3,
-    DeliveryEvent.BLOCKED: 4,
-    DeliveryEvent.FAILED: 4,
-    DeliveryEvent.BOUNCED_HARD: 4,
-    DeliveryEvent.DELIVERED: 5,
-    DeliveryEvent.READ: 6,
+    DeliveryEvent.SENT: 3,
+    DeliveryEvent.BOUNCED_SOFT: 4,
+    DeliveryEvent.BLOCKED: 5,
+    DeliveryEvent.FAILED: 6,
+    DeliveryEvent.BOUNCED_HARD: 7,
+    DeliveryEvent.DELIVERED: 8,
+    DeliveryEvent.READ: 9,
 }
-"""Delivery reports arrive early, late, twice and out of order; the folded state only ever climbs this ladder."""
+"""Delivery reports arrive early, late, twice and out of order; the folded state only ever climbs this ladder. No two
+stand on one rung, so that the same reports in any order come to the same state.
+"""
 
 
 def fold_delivery(state: str, event: DeliveryEvent) -> str:
