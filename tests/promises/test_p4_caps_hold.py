@@ -156,7 +156,12 @@ class Machine(RuleBasedStateMachine):
             self.world.link.withdraw(self.one(number), purposes=[family])
         else:
             self.world.link.grant(
-                self.one(number), purposes=[family], channels=["sms", "email"], evidence="later", separate=True, notice="v1"
+                self.one(number),
+                purposes=[family],
+                channels=["sms", "email"],
+                evidence="later",
+                separate=True,
+                notice="v1",
             )
 
     @rule(number=PEOPLE)
@@ -176,13 +181,17 @@ class Machine(RuleBasedStateMachine):
         except InvalidInputError:
             return
         for _, persons, _, _ in self.stops:
-            persons |= {survivor} if old in persons else set()
+            if old in persons:
+                persons.add(survivor)
 
     @rule(length=st.sampled_from([1, SECOND, 6 * SECOND, MINUTE, HOUR, DAY - 1, DAY, 30 * DAY]))
     def pass_time(self, length):
         self.world.clock.advance(length)
 
-    @rule(length=st.sampled_from([-90 * SECOND, 90 * SECOND, 10 * MINUTE, -10 * MINUTE]), people=st.lists(PEOPLE, max_size=2))
+    @rule(
+        length=st.sampled_from([-90 * SECOND, 90 * SECOND, 10 * MINUTE, -10 * MINUTE]),
+        people=st.lists(PEOPLE, max_size=2),
+    )
     def step_clock(self, length, people):
         """A time server that is wrong for one send."""
         self.next, self.stopping = [], []
@@ -266,10 +275,10 @@ def test_the_cap_of_an_address_spans_people(world):
 
 def test_the_cap_of_a_recipient_counts_what_a_child_gets(world):
     """A guardian's address is counted for every child it stands for."""
+    from datetime import date
+
     from carelink.engine.registration import ContactInput, PatientInput, RelatedInput
     from carelink.vocabulary import AddressKind, Relation
-
-    from datetime import date
 
     def child(number):
         guardian = RelatedInput(

@@ -246,7 +246,8 @@ def test_a_changed_cosignature_is_named(places):
     path = tmp / "export" / "checkpoints" / str(size)
     note = parse_signed_checkpoint(path.read_bytes()).note
     last = note.signatures[-1]
-    spoiled = SignedNote(note.text, (note.signatures[0], type(last)(last.name, last.key_id, last.blob[:-1] + b"\0")))
+    blob = last.blob[:20] + bytes([last.blob[20] ^ 1]) + last.blob[21:]
+    spoiled = SignedNote(note.text, (note.signatures[0], type(last)(last.name, last.key_id, blob)))
     path.write_bytes(spoiled.to_bytes())
     report = verify(
         FolderFetcher(tmp / "export"), vkey=key, check_signature=check, witnesses=[office], require_witness=1

@@ -18,7 +18,6 @@ from carelink.testing.fakes import RecordingChannel
 from carelink.testing.world import World
 from carelink.vocabulary import AddressKind, ChannelKind, ContactStatus, Effect, Mode, Outcome, ReservationState
 
-
 # -- one commit, a fixed number of statements ------------------------------------------------------------------------
 
 
@@ -370,9 +369,7 @@ def test_what_may_arrive_counts(world, outcome):
 
 def test_requests_of_one_batch_count_against_each_other(world):
     patient = world.patient(consent=("marketing",))
-    requests = [
-        world.ask(patient, purpose="marketing.service", channel=channel) for channel in ("sms", "email", "sms")
-    ]
+    requests = [world.ask(patient, purpose="marketing.service", channel=channel) for channel in ("sms", "email", "sms")]
     outcomes = world.link.send_many(requests)
     assert [outcome.effect for outcome in outcomes] == [Effect.PERMIT, Effect.REFUSE, Effect.REFUSE]
 

@@ -63,7 +63,7 @@ def test_a_wall_clock_stepped_back_makes_no_lease_longer(timed):
 
 def test_gate_rows_ahead_of_the_clock_make_no_lease_longer(timed):
     """Another host's clock was 100 s ahead: the decision's instant is, and so is the recorded lease."""
-    world, sms = timed
+    world, _sms = timed
     patient = world.patient()
     with world.link.wiring.store.transaction() as tx:
         row = tx.patients([patient])[patient]
@@ -158,10 +158,8 @@ def test_an_address_of_another_type_is_not_handed_over(world, value):
 def test_a_name_that_is_none_is_not_filled_in(world, name):
     world.content("dear", "Dear {patient_name}")
     patient, other = world.patient(), world.patient()
-    if name == "missing":
-        envelope = b""
-    else:
-        envelope = world.link.safe.seal(patient, "patient", patient, "name", name).envelope
+    good = world.link.safe.seal(patient, "patient", patient, "name", name).envelope
+    envelope = b"" if name == "missing" else good
     _swap(world, patient, "patient", patient, "name", envelope)
     outcomes = world.link.send_many([world.ask(patient, template="dear"), world.ask(other, template="dear")])
     assert outcomes[0].receipt.released == "address_unreadable"
