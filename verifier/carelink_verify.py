@@ -194,7 +194,7 @@ def bundle(data, width):
 FIELDS = """
 decision: request facts policy effect rules reasons decision / earliest notes lease reservation expires;
 consent_granted: grant subject purposes channels by since separate notice evidence / until; witness: name size digest;
-claim: request facts policy effect rules reasons claim reservation / earliest notes lease; sealed: successor key by;
+claim: request facts policy effect rules reasons claim reservation / earliest notes lease; sealed: successor by;
 handover: reservation request channel outcome attempted_at / content wire provider detail; plugins: digest plugins;
 suppression_added: suppression purposes channels source since / person address until; opened: subject what purpose by;
 suppression_carried: suppression address purposes channels source since / until; suppression_lifted: suppression by at;

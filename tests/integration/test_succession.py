@@ -68,7 +68,7 @@ def test_the_successor_commits_to_the_closed_log_and_both_replay(world):
     first = parse_entry(next(iter(log.entries(0, 1)))[1])
     assert first.body.previous.root == done.closed.root.hex()
     last = parse_entry(next(iter(LogFolder(closed).entries(done.closed.size - 1)))[1])
-    assert (last.kind, last.body.successor) == (Kind.SEALED, world.link.key.name)
+    assert (last.kind, last.body.successor) == (Kind.SEALED, world.link.key.fingerprint)
     begun = [parse_entry(data).kind for _, data in log.entries(1, 1 + done.carried)]
     assert set(begun) <= CARRIED
 

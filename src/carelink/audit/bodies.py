@@ -478,9 +478,8 @@ class WitnessBody(Body):
 
 @attrs.frozen(kw_only=True)
 class SealedBody(Body):
-    """The end of a log, which goes on in the one named here. Only `reconciled` may follow; it voids the seal."""
+    """The end of a log; `successor` is SHA-256 of the next key line. Only `reconciled` may follow, which voids it."""
 
     kind = Kind.SEALED
-    successor: str = attrs.field(metadata=PRINTABLE)
-    key: str = attrs.field(metadata=PRINTABLE)
+    successor: str = attrs.field(metadata=HEX64)
     by: str = attrs.field(metadata=REF)

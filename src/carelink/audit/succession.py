@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from carelink.audit.bodies import GenesisBody, SealedBody
-from carelink.audit.checkpoint import SignedCheckpoint
+from carelink.audit.checkpoint import SignedCheckpoint, VerifierKey
 from carelink.audit.entry import parse_entry
 from carelink.audit.kinds import Kind
 from carelink.errors import CarelinkError
@@ -67,7 +67,8 @@ def broken_link(head: SignedCheckpoint, last: bytes, successor: SignedCheckpoint
         return "the earlier log is not sealed"
     if not isinstance(begin, GenesisBody) or begin.previous is None:
         return "the later log names no earlier one"
-    if end.successor != successor.checkpoint.origin or end.key != key:
+    line = VerifierKey.parse(key)
+    if end.successor != line.fingerprint or line.name != successor.checkpoint.origin:
         return "the earlier log was sealed for another successor"
     previous = begin.previous
     if (previous.origin, previous.size, previous.root) != (head.checkpoint.origin, head.size, head.root.hex()):

@@ -354,9 +354,9 @@ class Journal:
         """Entries left in an export, with a README of this digest."""
         self._add(ExportBody(first=first, last=last, by=by, readme=readme), at)
 
-    def sealed(self, successor: str, key: str, by: str, at: Instant) -> None:
-        """The log ends here and goes on in another."""
-        self._add(SealedBody(successor=successor, key=key, by=by), at)
+    def sealed(self, successor: str, by: str, at: Instant) -> None:
+        """The log ends here and goes on in another, named by the fingerprint of its key."""
+        self._add(SealedBody(successor=successor, by=by), at)
 
     def witness(self, name: str, size: int, digest: str, at: Instant) -> None:
         """A witness cosigned the log at a size."""

@@ -53,7 +53,7 @@ def succeed(parts: Parts, notary: Notary, successor: VerifierKey, *, by: str) ->
         _nothing_open(tx)
         now, _ = parts.guard.read()
         journal = Journal(parts)
-        journal.sealed(successor.name, successor.text, by, now)
+        journal.sealed(successor.fingerprint, by, now)
         journal.write(tx)
         closed = notary.publish_from(tx)
         kept = list(_carried(tx, closed.size))

@@ -182,7 +182,7 @@ BY_NAME = {
     "channels": SCOPES.map(lambda scope: scope.channels),
     "packs": st.lists(DIGESTS, max_size=2).map(tuple),
 }
-DIGEST_NAMES = {"digest", "evidence", "policy", "content", "wire", "provider"}
+DIGEST_NAMES = {"digest", "evidence", "policy", "content", "wire", "provider", "successor", "root"}
 NAME_NAMES = {
     "origin", "log_key", "id", "version", "name", "template", "channel", "notice", "detail", "source", "what", "key",
     "reason",
