@@ -37,7 +37,7 @@ from carelink.keys.store import KeyStore
 from carelink.model.ids import GrantId, PatientId, RequestRef, SuppressionId, is_ref
 from carelink.model.moment import Instant, from_datetime
 from carelink.model.request import Request
-from carelink.model.scope import ANY, Scope
+from carelink.model.scope import ANY, EVERY_PLAN, Scope
 from carelink.ports.channel import Channel, ChannelEvent
 from carelink.ports.rows import PatientRow, TenantRow
 from carelink.ports.store import Store
@@ -51,6 +51,8 @@ from carelink.vault.personal import Personal
 from carelink.vocabulary import (
     AddressKind,
     ContactStatus,
+    GrantMethod,
+    LifecycleStage,
     Mode,
     RecipientRole,
     Standing,
@@ -178,6 +180,7 @@ class CareLink:
         zone: str = "",
         language: str = "",
         system: str = "mrn",
+        stage: str | None = None,
     ) -> PatientId:
         """Register one patient, or update the one who has this identifier.
 
@@ -196,6 +199,7 @@ class CareLink:
             zone=zone,
             language=language,
             contacts=tuple(contacts),
+            stage=None if stage is None else word(LifecycleStage, stage),
         )
         (result,) = self.registration.register([given])
         if result.error is not None:
@@ -239,6 +243,15 @@ class CareLink:
         """
         self.registration.mark(patient, Standing.DECEASED)
 
+    def stage(self, patient: PatientId, stage: str) -> None:
+        """Record where a patient stands with the hospital; caps may differ by stage.
+
+        Raises:
+            NotFoundError: the patient is unknown.
+            InvalidInputError: the stage is unknown.
+        """
+        self.registration.stage(patient, word(LifecycleStage, stage))
+
     # -- consent -------------------------------------------------------------------------------------------
 
     def grant(
@@ -253,6 +266,8 @@ class CareLink:
         until: datetime | None = None,
         separate: bool = False,
         notice: str = "",
+        plans: Iterable[str] = EVERY_PLAN,
+        method: str = "explicit",
     ) -> GrantId:
         """Record a grant with a reference to its evidence.
 
@@ -262,48 +277,68 @@ class CareLink:
         """
         order = GrantOrder(
             patient=patient,
-            scope=Scope(tuple(purposes), tuple(channels)),
+            scope=Scope(tuple(purposes), tuple(channels), tuple(plans)),
             evidence=evidence,
             by=word(RecipientRole, by),
             since=_instant(since),
             until=_instant(until),
             separate=separate,
             notice=notice,
+            method=word(GrantMethod, method),
         )
         return self.ledger.grant([order])[0]
 
     def withdraw(
-        self, patient: PatientId, *, purposes: Iterable[str], channels: Iterable[str] = (ANY,), evidence: str = ""
+        self,
+        patient: PatientId,
+        *,
+        purposes: Iterable[str],
+        channels: Iterable[str] = (ANY,),
+        plans: Iterable[str] = EVERY_PLAN,
+        evidence: str = "",
     ) -> list[GrantId]:
-        """Take back every grant that meets these purposes and channels. Works from this commit on.
+        """Take back every grant that meets these purposes, channels and plans. Works from this commit on.
 
         Raises:
             NotFoundError: the patient is unknown.
         """
-        ended = self.ledger.withdraw(patient, Scope(tuple(purposes), tuple(channels)), evidence=evidence)
+        ended = self.ledger.withdraw(patient, Scope(tuple(purposes), tuple(channels), tuple(plans)), evidence=evidence)
         self.notary.tick()
         return ended
 
     def stop(
-        self, patient: PatientId, *, purposes: Iterable[str], channels: Iterable[str] = (ANY,), source: str = "staff"
+        self,
+        patient: PatientId,
+        *,
+        purposes: Iterable[str],
+        channels: Iterable[str] = (ANY,),
+        plans: Iterable[str] = EVERY_PLAN,
+        source: str = "staff",
     ) -> Stopped:
-        """Suppress a patient for these purposes on these channel kinds, until lifted.
+        """Suppress a patient for these purposes on these channel kinds, within these plans, until lifted.
 
         Raises:
             NotFoundError: the patient is unknown.
         """
-        scope = Scope(tuple(purposes), tuple(channels))
+        scope = Scope(tuple(purposes), tuple(channels), tuple(plans))
         return self.ledger.stop(patient=patient, scopes=[scope], source=word(StopSource, source))
 
     def lift(
-        self, patient: PatientId, *, purposes: Iterable[str], channels: Iterable[str], actor: str
+        self,
+        patient: PatientId,
+        *,
+        purposes: Iterable[str],
+        channels: Iterable[str],
+        plans: Iterable[str] = EVERY_PLAN,
+        actor: str,
     ) -> list[SuppressionId]:
         """Lift the patient's own suppressions within a scope; suppressions of an address stay.
 
         Raises:
             NotFoundError: the patient is unknown.
         """
-        return self.ledger.lift(patient, Scope(tuple(purposes), tuple(channels)), by=self.actor(actor))
+        scope = Scope(tuple(purposes), tuple(channels), tuple(plans))
+        return self.ledger.lift(patient, scope, by=self.actor(actor))
 
     # -- content and policy --------------------------------------------------------------------------------
 

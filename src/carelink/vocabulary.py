@@ -19,17 +19,22 @@ __all__ = [
     "ChannelKind",
     "ContactStatus",
     "ContentStatus",
+    "DataClass",
     "DeliveryEvent",
     "DisclosureScope",
     "Effect",
     "Family",
+    "GrantMethod",
     "GrantState",
+    "LifecycleStage",
     "Mode",
     "Outcome",
+    "ProviderState",
     "Purpose",
     "RecipientRole",
     "Relation",
     "ReservationState",
+    "ReviewRole",
     "Standing",
     "StopSource",
     "word",
@@ -199,6 +204,51 @@ class GrantState(StrEnum):
 
 
 @unique
+class GrantMethod(StrEnum):
+    """How a grant came about. Consent is voluntary and explicit: what came bundled with a service, as a default, or
+    against a gift is recorded as that (PIPL 14 and 16; 消费者权益保护法实施条例 23).
+    """
+
+    EXPLICIT = "explicit"
+    IMPLIED = "implied"
+    BUNDLED = "bundled"
+    DEFAULT = "default"
+    INCENTIVISED = "incentivised"
+
+
+@unique
+class LifecycleStage(StrEnum):
+    """Where a patient stands with the hospital, as the hospital's own software says; caps may differ by stage."""
+
+    POTENTIAL = "potential"
+    INTENT = "intent"
+    TREATMENT = "treatment"
+    RECOVERY = "recovery"
+    LOYAL = "loyal"
+    CHURN_RISK = "churn_risk"
+
+
+@unique
+class DataClass(StrEnum):
+    """Kinds of personal data that choosing a patient, or filling in a text, may read (PIPL 5 and 6)."""
+
+    IDENTITY = "identity"
+    DEMOGRAPHICS = "demographics"
+    APPOINTMENT = "appointment"
+    DIAGNOSIS = "diagnosis"
+    RESULT = "result"
+    MEDICATION = "medication"
+    PROCEDURE = "procedure"
+    DEVICE = "device"
+    PAYMENT = "payment"
+    VALUE_TIER = "value_tier"
+    BEHAVIOUR = "behaviour"
+    INFERENCE = "inference"
+    FAMILY = "family"
+    NOTE = "note"
+
+
+@unique
 class StopSource(StrEnum):
     """Where a suppression came from."""
 
@@ -211,6 +261,7 @@ class StopSource(StrEnum):
     WRONG_PERSON = "wrong_person"
     IMPORT = "import"
     CARRIED = "carried"
+    LIFE_EVENT = "life_event"
 
 
 @unique
@@ -218,8 +269,28 @@ class ContentStatus(StrEnum):
     """Where a template version stands."""
 
     DRAFT = "draft"
+    SCREENED = "screened"
+    REVIEWED = "reviewed"
     APPROVED = "approved"
     WITHDRAWN = "withdrawn"
+
+
+@unique
+class ReviewRole(StrEnum):
+    """In which role somebody approves content."""
+
+    CLINICAL = "clinical"
+    COMMERCIAL = "commercial"
+    ETHICS = "ethics"
+
+
+@unique
+class ProviderState(StrEnum):
+    """Where a template stands with the provider of a channel that registers templates."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
 
 
 @unique

@@ -54,9 +54,9 @@ def test_the_whole_world_is_decided_alike():
 BUGS = (  # file, what is there, what a mistaken change would make of it
     ("consent/rules/suppression.py", "covers and (stop.until is None or facts.at < stop.until)", "covers and stop.until is None"),
     ("consent/rules/suppression.py", "covers and (stop.until is None or facts.at < stop.until)", "covers"),
-    ("consent/rules/suppression.py", "covers = stop.scope.covers(facts.ask.purpose, facts.ask.channel_kind)",
-     'covers = stop.binds == "subject" and stop.scope.covers(facts.ask.purpose, facts.ask.channel_kind)'),
-    ("consent/rules/suppression.py", "covers = stop.scope.covers(facts.ask.purpose, facts.ask.channel_kind)",
+    ("consent/rules/suppression.py", "covers = stop.scope.covers(facts.ask.purpose, facts.ask.channel_kind, facts.ask.plan)",
+     'covers = stop.binds == "subject" and stop.scope.covers(facts.ask.purpose, facts.ask.channel_kind, facts.ask.plan)'),
+    ("consent/rules/suppression.py", "covers = stop.scope.covers(facts.ask.purpose, facts.ask.channel_kind, facts.ask.plan)",
      "covers = True"),
     ("consent/rules/suppression.py", "if not standing:", "if len(standing) < 2:"),
     ("consent/rules/grant.py", "grant.since <= at and (grant.until is None or at < grant.until)", "grant.since <= at"),
@@ -65,7 +65,7 @@ BUGS = (  # file, what is there, what a mistaken change would make of it
     ("consent/rules/grant.py", "return given and grant.since <= at", "return given"),
     ("consent/rules/grant.py", "given = grant.state is GrantState.GIVEN and", "given ="),
     ("consent/rules/grant.py", "return (grant.separate or not self.separate)", "return True"),
-    ("consent/rules/grant.py", "if not grant.scope.covers(facts.ask.purpose, facts.ask.channel_kind):", "if False:"),
+    ("consent/rules/grant.py", "if not grant.scope.covers(facts.ask.purpose, facts.ask.channel_kind, facts.ask.plan):", "if False:"),
     ("consent/rules/given_by.py", "return not carrying or any(grant.by.value in self.by for grant in carrying)",
      "return True"),
     ("consent/rules/guardian.py", "if facts.age.value not in self.below:", "if True:"),
@@ -95,8 +95,7 @@ BUGS = (  # file, what is there, what a mistaken change would make of it
     ("consent/pack.py", "return self.automated is None or self.automated is ask.automated", "return self.automated is None"),
     ("model/scope.py", "return purpose.value in names or purpose.family.value in names or ANY in names",
      "return purpose.value in names or ANY in names"),
-    ("model/scope.py", "return covers_purpose(self.purposes, purpose) and (channel.value in self.channels or ANY in self.channels)",
-     "return covers_purpose(self.purposes, purpose)"),
+    ("model/scope.py", "if channel.value not in self.channels and ANY not in self.channels:", "if False:"),
 )  # fmt: skip
 SAMPLE = 6000
 

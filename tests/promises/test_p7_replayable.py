@@ -24,6 +24,7 @@ from carelink.audit.verify import verify
 from carelink.consent.facts import (
     Ask,
     ChannelFact,
+    ClinicianFact,
     ContactFact,
     ContentFact,
     Facts,
@@ -41,10 +42,14 @@ from carelink.vocabulary import (
     ChannelKind,
     ContactStatus,
     ContentStatus,
+    DataClass,
     DisclosureScope,
     Effect,
+    GrantMethod,
     GrantState,
+    LifecycleStage,
     Mode,
+    ProviderState,
     Purpose,
     RecipientRole,
     Standing,
@@ -274,6 +279,21 @@ FACTS = {
     "content.until": (some("content"), part("content", until=2**52)),
     "channel.usable": (None, lambda facts: attrs.evolve(facts, ask=attrs.evolve(facts.ask, channel="another"))),
     "channel.local": (None, part("channel", local=False)),
+    "content.clinical": (some("content"), part("content", clinical=9)),
+    "content.commercial": (some("content"), part("content", commercial=9)),
+    "content.ethics": (some("content"), part("content", ethics=9)),
+    "content.lapsed": (some("content"), part("content", lapsed=9)),
+    "content.number_until": (some("content"), part("content", number_until=7)),
+    "content.data": (some("content"), part("content", data=(DataClass.NOTE,))),
+    "content.provider": (some("content"), part("content", provider=ProviderState.PENDING)),
+    "channel.region": (None, part("channel", region="XX")),
+    "channel.agreement_until": (None, part("channel", agreement_until=7)),
+    "grants.method": (GRANTED, first("grants", method=GrantMethod.BUNDLED)),
+    "grants.age": (GRANTED, first("grants", age=AgeBand.FROM_14)),
+    "touches.plan": (touched, first("touches", plan="another")),
+    "touches.topic": (touched, first("touches", topic="another")),
+    "stage": (None, value("stage", lambda _: LifecycleStage.LOYAL)),
+    "clinician": (None, value("clinician", lambda _: ClinicianFact(since=7))),
     "mode": (None, value("mode", lambda _: Mode.LIVE)),
 }  # fmt: skip
 """A fact that earlier entries determine: where it can be changed, and how."""
@@ -354,7 +374,8 @@ def test_a_claim_asks_for_what_was_decided(clinic, field):
     other = {
         "purpose": Purpose.CARE_TREATMENT, "channel": "rec-sms", "channel_kind": ChannelKind.SMS, "template": "other",
         "template_version": 2, "disclosure": DisclosureScope.RESULTS, "automated": True, "reply": True, "wait": True,
-        "not_before": 7, "useless_after": 2**52,
+        "not_before": 7, "useless_after": 2**52, "plan": "another", "topic": "another", "due_from": 7, "due_until": 2**52,
+        "data": (DataClass.NOTE,), "clinician": "9" * 32,
     }  # fmt: skip
     entries = clinic.entries()
     index, entry, _ = next(item for item in decided(entries) if isinstance(item[1].body, ClaimBody))

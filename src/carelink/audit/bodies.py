@@ -20,6 +20,7 @@ from carelink.audit.schema import (
     HEX64,
     INTEGER,
     NAME,
+    PLANS,
     PRINTABLE,
     PURPOSES,
     REF,
@@ -29,6 +30,7 @@ from carelink.audit.schema import (
     choice,
     items,
     nested,
+    several,
     words,
 )
 from carelink.model.moment import Instant
@@ -39,7 +41,9 @@ from carelink.vocabulary import (
     ContactStatus,
     DeliveryEvent,
     DisclosureScope,
+    GrantMethod,
     GrantState,
+    LifecycleStage,
     Mode,
     Outcome,
     RecipientRole,
@@ -239,6 +243,7 @@ class SubjectBody(Body):
     age: AgeBand | None = attrs.field(default=None, metadata=choice(AgeBand))
     contact: ContactChange | None = attrs.field(default=None, metadata=nested(ContactChange))
     guardian: GuardianChange | None = attrs.field(default=None, metadata=nested(GuardianChange))
+    stage: LifecycleStage | None = attrs.field(default=None, metadata=choice(LifecycleStage))
 
 
 @attrs.frozen(kw_only=True)
@@ -252,7 +257,9 @@ class MergedBody(Body):
 
 @attrs.frozen(kw_only=True)
 class ConsentGrantedBody(Body):
-    """A grant; `evidence` commits to the reference of its proof."""
+    """A grant; `evidence` commits to the reference of its proof, `age` is the subject's band when it was given. Without
+    `plans` it is for messages of every plan and of none; without `method` it was given explicitly.
+    """
 
     kind = Kind.CONSENT_GRANTED
     grant: str = attrs.field(metadata=REF)
@@ -265,6 +272,9 @@ class ConsentGrantedBody(Body):
     separate: bool = attrs.field(metadata=BOOLEAN)
     notice: str = attrs.field(metadata=TEXT)
     evidence: str = attrs.field(metadata=HEX64)
+    plans: tuple[str, ...] = attrs.field(default=(), metadata=several(PLANS))
+    method: GrantMethod | None = attrs.field(default=None, metadata=choice(GrantMethod, but=GrantMethod.EXPLICIT))
+    age: AgeBand | None = attrs.field(default=None, metadata=choice(AgeBand))
 
 
 @attrs.frozen(kw_only=True)
@@ -286,7 +296,7 @@ class ConsentEndedBody(Body):
 
 @attrs.frozen(kw_only=True)
 class SuppressionAddedBody(Body):
-    """A stop of a person or of an address."""
+    """A stop of a person or of an address; without `plans`, of messages of every plan and of none."""
 
     kind = Kind.SUPPRESSION_ADDED
     suppression: str = attrs.field(metadata=REF)
@@ -297,6 +307,7 @@ class SuppressionAddedBody(Body):
     source: StopSource = attrs.field(metadata=choice(StopSource))
     since: Instant = attrs.field(metadata=INTEGER)
     until: Instant | None = attrs.field(default=None, metadata=INTEGER)
+    plans: tuple[str, ...] = attrs.field(default=(), metadata=several(PLANS))
 
     def check(self, field: str) -> None:
         """Exactly one of person and address."""
@@ -316,6 +327,7 @@ class SuppressionCarriedBody(Body):
     source: StopSource = attrs.field(metadata=choice(StopSource))
     since: Instant = attrs.field(metadata=INTEGER)
     until: Instant | None = attrs.field(default=None, metadata=INTEGER)
+    plans: tuple[str, ...] = attrs.field(default=(), metadata=several(PLANS))
 
 
 @attrs.frozen(kw_only=True)

@@ -20,7 +20,7 @@ from carelink.audit.entry import parse_entry
 from carelink.audit.fold import RETENTION, LogState, Reservation
 from carelink.audit.kinds import Kind
 from carelink.audit.replay import Judge
-from carelink.consent.facts import Facts, Known, Touch, TouchHistory
+from carelink.consent.facts import Facts, Known, Touch, TouchHistory, touch_marks
 from carelink.consent.pack import parse_pack
 from carelink.errors import CannotJudgeError, CarelinkError
 from carelink.model.moment import Instant
@@ -247,9 +247,18 @@ class Counterfactual:
             rows = [row for row in rows if row.id not in reading.cancelled]
             rows += reading.rows(refs, max(facts.at - RETENTION, self.state.kept_from))
         touches = (
-            Touch(row.at, row.purpose, row.channel_kind, binding(row, facts, subjects), row.reply) for row in rows
+            Touch(
+                row.at,
+                row.purpose,
+                row.channel_kind,
+                binding(row, facts, subjects),
+                row.reply,
+                row.plan,
+                row.topic,
+            )
+            for row in rows
         )
-        items = sorted(touches, key=lambda touch: (touch.at, touch.purpose, touch.channel_kind, touch.binds))
+        items = sorted(touches, key=lambda t: (t.at, t.purpose, t.channel_kind, t.binds, touch_marks(t)))
         return attrs.evolve(facts, touches=Known(TouchHistory(since=self.state.kept_from, items=tuple(items))))
 
 
@@ -265,6 +274,8 @@ def _virtual(body: DecisionBody) -> Reservation:
         channel=ask.channel,
         channel_kind=ask.channel_kind,
         reply=ask.reply,
+        plan=ask.plan,
+        topic=ask.topic,
         at=facts.at,
         expires=Instant(facts.at),
         state=ReservationState.SPENT,

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from carelink.audit.fold import LogState, Reservation
-from carelink.consent.facts import Facts, GrantFact, Known, StopFact, StoreState
+from carelink.consent.facts import Facts, GrantFact, Known, StopFact, StoreState, touch_marks
 from carelink.model.moment import Instant
 from carelink.vocabulary import AgeBand, GrantState, RecipientRole, Standing
 
@@ -28,6 +28,9 @@ NOT_DERIVED: Final[Mapping[str, str]] = MappingProxyType(
         "channel.allow_listed": "the allow-list is of addresses, which the log does not know",
         "channel.usable": "a stop for account trouble is not an entry; usable without being registered is still found",
         "touches.since": "how far back was looked follows from the policy's longest window; decided on as recorded",
+        "screening": "what screening found follows from the text, which is sealed, and from word lists, of which "
+        "the digest is named",
+        "calendars": "working days come from a calendar, of which the log names the version and keeps the part used",
         "absent": "a fact recorded as UNKNOWN or STALE could not be read then; it never permits, whatever the log says",
     }
 )
@@ -65,6 +68,8 @@ def differences(state: LogState, facts: Facts, *, own: str | None = None) -> Ite
     yield from _touches(state, facts, own)
     yield from _content(state, facts)
     yield from _channel(state, facts)
+    if isinstance(facts.clinician, Known) and facts.clinician.value is not None:
+        yield Difference("clinician", _NEVER, "a credential")
     if isinstance(facts.mode, Known) and facts.mode.value is not state.mode:
         yield Difference("mode", state.mode, facts.mode.value)
 
@@ -81,6 +86,9 @@ def _persons(state: LogState, facts: Facts) -> Iterator[Difference]:
             continue
         if not (person.erasing and fact.value is Standing.ERASED):
             yield Difference(field, person.standing or _NEVER, fact.value)
+    stage = state.person(facts.subject).stage
+    if isinstance(facts.stage, Known) and facts.stage.value is not stage:
+        yield Difference("stage", stage or _NEVER, facts.stage.value or _NEVER)
     age = state.person(facts.subject).age
     if isinstance(facts.age, Known) and (age is None or _AGES[facts.age.value] < _AGES[age]):
         yield Difference("age", age or _NEVER, facts.age.value)
@@ -133,13 +141,16 @@ def _grants(state: LogState, facts: Facts) -> Iterator[Difference]:
             yield Difference(f"grants.{field}", getattr(ours, field), getattr(theirs, field))
 
 
-_GRANT_FIELDS: Final = ("state", "scope", "by", "since", "until", "ended_at", "separate", "notice")
+_GRANT_FIELDS: Final = ("state", "scope", "by", "since", "until", "ended_at", "separate", "notice", "method", "age")
 
 
 def _lapsed(ours: GrantFact, theirs: GrantFact, at: Instant) -> bool:
     """A grant past its end may be recorded as expired though no entry has said so yet; its end is the same."""
     over = ours.state is GrantState.GIVEN and ours.until is not None and ours.until <= at
-    same = all(getattr(ours, f) == getattr(theirs, f) for f in ("scope", "by", "since", "until", "separate", "notice"))
+    same = all(
+        getattr(ours, f) == getattr(theirs, f)
+        for f in ("scope", "by", "since", "until", "separate", "notice", "method")
+    )
     return over and same and theirs.state is GrantState.EXPIRED and theirs.ended_at in (None, ours.until)
 
 
@@ -195,12 +206,12 @@ def _touches(state: LogState, facts: Facts, own: str | None) -> Iterator[Differe
     subjects = frozenset({facts.subject}) | state.aliases(facts.subject)
     refs = {*subjects, facts.recipient} | ({facts.address} if facts.address is not None else set())
     expected: list[tuple[Any, ...]] = [
-        (row.at, row.purpose, row.channel_kind, binding(row, facts, subjects), row.reply)
+        (row.at, row.purpose, row.channel_kind, binding(row, facts, subjects), touch_marks(row))
         for key, row in state.touches_of(refs).items()
         if key != own and row.at >= since
     ]
     expected.sort()
-    recorded = [(t.at, t.purpose, t.channel_kind, t.binds, t.reply) for t in history.items if t.at >= since]
+    recorded = [(t.at, t.purpose, t.channel_kind, t.binds, touch_marks(t)) for t in history.items if t.at >= since]
     if any(touch.at < history.since for touch in history.items):
         yield Difference("touches.since", "no touch before it", "an earlier touch")
     if expected != recorded:
@@ -228,9 +239,13 @@ def _content(state: LogState, facts: Facts) -> Iterator[Difference]:
         scope.channels,
         known.since,
         known.until,
+        known.number_until,
+        known.data,
+        *_NO_REVIEWS,
     )
     recorded = (content.status, content.approvals, content.digest, tuple(sorted(content.purposes)),
-                tuple(sorted(content.channels)), content.since, content.until)  # fmt: skip
+                tuple(sorted(content.channels)), content.since, content.until, content.number_until, content.data,
+                content.clinical, content.commercial, content.ethics, content.lapsed, content.provider)  # fmt: skip
     if expected == recorded:
         return
     for field, ours, theirs in zip(_CONTENT_FIELDS, expected, recorded, strict=True):
@@ -238,7 +253,10 @@ def _content(state: LogState, facts: Facts) -> Iterator[Difference]:
             yield Difference(f"content.{field}", ours, theirs)
 
 
-_CONTENT_FIELDS: Final = ("status", "approvals", "digest", "purposes", "channels", "since", "until")
+_NO_REVIEWS: Final = (0, 0, 0, 0, None)
+"""Approvers by role, and the provider's word: no entry tells of either yet."""
+_CONTENT_FIELDS: Final = ("status", "approvals", "digest", "purposes", "channels", "since", "until", "number_until",
+                          "data", "clinical", "commercial", "ethics", "lapsed", "provider")  # fmt: skip
 
 
 def _channel(state: LogState, facts: Facts) -> Iterator[Difference]:
@@ -249,3 +267,7 @@ def _channel(state: LogState, facts: Facts) -> Iterator[Difference]:
         yield Difference("channel.usable", "not registered" if known is None else known.kind, facts.ask.channel_kind)
     elif known is not None and channel.local is not known.local:
         yield Difference("channel.local", known.local, channel.local)
+    if channel.region:
+        yield Difference("channel.region", _NEVER, channel.region)
+    if channel.agreement_until is not None:
+        yield Difference("channel.agreement_until", _NEVER, channel.agreement_until)

@@ -1,7 +1,8 @@
 """Facts as JSON, written by hand because every decision pays for it. `facts_from_json` is the exact inverse.
 
-Canonical order: grants by ref, stops by ref then binds, touches by (at, purpose, kind, binds, reply). A fact that was
-not known is the upper-case word UNKNOWN or STALE, which no known value is.
+Canonical order: grants by ref, stops by ref then binds, touches by (at, purpose, kind, binds, marks). A fact that was
+not known is the upper-case word UNKNOWN or STALE, which no known value is. What is empty, nobody's or the usual is left
+out, and must be.
 """
 
 from __future__ import annotations
@@ -15,17 +16,23 @@ from carelink.audit.facts_read import TOUCH_LETTERS, facts_from_json
 from carelink.audit.schema import bad, unlike_number
 from carelink.consent.facts import (
     Ask,
+    CalendarFact,
+    ChannelFact,
     ContactFact,
     ContentFact,
     Facts,
     GrantFact,
     GuardianFact,
     Known,
+    ScreeningFact,
     StopFact,
+    Touch,
     TouchHistory,
     ZoneFacts,
+    touch_marks,
 )
-from carelink.model.scope import Scope
+from carelink.model.scope import EVERY_PLAN, PLAN, Scope
+from carelink.vocabulary import GrantMethod
 
 __all__ = ["facts_from_json", "facts_to_json"]
 
@@ -76,8 +83,7 @@ def facts_to_json(facts: Facts) -> Json:
         found["guardian"] = guardian.value
     channel = facts.channel
     if isinstance(channel, Known):
-        seen = channel.value
-        found["channel"] = {"local": seen.local, "usable": seen.usable, "allow_listed": seen.allow_listed}
+        found["channel"] = _channel(channel.value)
     else:
         found["channel"] = channel.value
     vetoes = facts.vetoes
@@ -88,7 +94,30 @@ def facts_to_json(facts: Facts) -> Json:
         ]
     else:
         found["vetoes"] = vetoes.value
+    _rare(facts, found)
     return found
+
+
+def _rare(facts: Facts, found: Json) -> None:
+    """Facts that most requests have nothing to say of: left out then."""
+    stage, clinician = facts.stage, facts.clinician
+    if stage.value is not None:
+        found["stage"] = stage.value
+    if not isinstance(clinician, Known):
+        found["clinician"] = clinician.value
+    elif (credential := clinician.value) is not None:
+        found["clinician"] = {"since": credential.since}
+        if credential.until is not None:
+            found["clinician"]["until"] = credential.until
+    screening, calendars = facts.screening, facts.calendars
+    if not isinstance(screening, Known):
+        found["screening"] = screening.value
+    elif screening.value is not None:
+        found["screening"] = _screening(screening.value)
+    if not isinstance(calendars, Known):
+        found["calendars"] = calendars.value
+    elif calendars.value:
+        found["calendars"] = [_calendar(calendar) for calendar in sorted(calendars.value, key=lambda one: one.id)]
 
 
 def _plain(fact: Any) -> object:
@@ -127,11 +156,67 @@ def _ask(ask: Ask) -> Json:
         found["not_before"] = ask.not_before
     if ask.useless_after is not None:
         found["useless_after"] = ask.useless_after
+    if ask.plan:
+        found["plan"] = _plan(ask.plan, "facts.ask.plan")
+    if ask.topic:
+        found["topic"] = _plan(ask.topic, "facts.ask.topic")
+    if ask.due_from is not None:
+        found["due_from"] = ask.due_from
+    if ask.due_until is not None:
+        found["due_until"] = ask.due_until
+    if ask.data:
+        found["data"] = sorted(set(ask.data))
+    if ask.clinician:
+        if not _REF(ask.clinician):
+            raise bad("facts.ask.clinician", "is not an identifier")
+        found["clinician"] = ask.clinician
     return found
 
 
+@lru_cache(maxsize=4096)
+def _plan(text: str, field: str) -> str:
+    if PLAN.fullmatch(text) is None or not unlike_number(text):
+        raise bad(field, "is not the name of a plan or topic")
+    return text
+
+
 def _scope(scope: Scope) -> Json:
-    return {"channels": scope.channels, "purposes": scope.purposes}
+    found: Json = {"channels": scope.channels, "purposes": scope.purposes}
+    if scope.plans != EVERY_PLAN:
+        found["plans"] = scope.plans
+    return found
+
+
+def _screening(screening: ScreeningFact) -> Json:
+    if not _HEX64(screening.lists):
+        raise bad("facts.screening.lists", "is not a digest")
+    found: Json = {"lists": screening.lists}
+    if screening.findings:
+        found["findings"] = [
+            [_name(category, "facts.screening.findings"), _name(action, "facts.screening.findings")]
+            for category, action in sorted(set(screening.findings))
+        ]
+    if screening.marks:
+        found["marks"] = [_name(mark, "facts.screening.marks") for mark in sorted(set(screening.marks))]
+    return found
+
+
+def _calendar(calendar: CalendarFact) -> Json:
+    return {
+        "id": _text(calendar.id, "facts.calendars.id"),
+        "first": calendar.first,
+        "days": calendar.days,
+        "data": _text(calendar.data, "facts.calendars.data"),
+    }
+
+
+def _channel(channel: ChannelFact) -> Json:
+    found: Json = {"local": channel.local, "usable": channel.usable, "allow_listed": channel.allow_listed}
+    if channel.region:
+        found["region"] = _text(channel.region, "facts.channel.region")
+    if channel.agreement_until is not None:
+        found["agreement_until"] = channel.agreement_until
+    return found
 
 
 def _contact(contact: ContactFact) -> Json:
@@ -171,6 +256,10 @@ def _grants(grants: tuple[GrantFact, ...]) -> list[Json]:
             item["until"] = grant.until
         if grant.ended_at is not None:
             item["ended_at"] = grant.ended_at
+        if grant.method is not GrantMethod.EXPLICIT:
+            item["method"] = grant.method
+        if grant.age is not None:
+            item["age"] = grant.age
         found.append(item)
     if len(found) > 1:
         found.sort(key=lambda item: item["ref"])
@@ -198,17 +287,20 @@ def _stops(stops: tuple[StopFact, ...]) -> list[Json]:
 
 
 def _touches(history: TouchHistory) -> Json:
-    found: list[list[Any]] = [
-        [touch.at, touch.purpose, touch.channel_kind, touch.binds, "reply"]
-        if touch.reply
-        else [touch.at, touch.purpose, touch.channel_kind, touch.binds]
-        for touch in history.items
-    ]
+    found = [_touch(touch) for touch in history.items]
     if not TOUCH_LETTERS.issuperset([touch.binds for touch in history.items]):
         raise bad("facts.touches.items", "holds a touch with unknown words")
     if len(found) > 1:
         found.sort()
     return {"items": found, "since": history.since}
+
+
+def _touch(touch: Touch) -> list[Any]:
+    """Marks follow in alphabetical order: "plan:…", "reply", "topic:…"."""
+    for name in (touch.plan, touch.topic):
+        if name:
+            _plan(name, "facts.touches.items")
+    return [touch.at, touch.purpose, touch.channel_kind, touch.binds, *touch_marks(touch)]
 
 
 def _content(content: ContentFact) -> Json:
@@ -224,6 +316,15 @@ def _content(content: ContentFact) -> Json:
     }
     if content.until is not None:
         found["until"] = content.until
+    for name in ("clinical", "commercial", "ethics", "lapsed"):
+        if (number := getattr(content, name)) != 0:
+            found[name] = number
+    if content.number_until is not None:
+        found["number_until"] = content.number_until
+    if content.data:
+        found["data"] = sorted(set(content.data))
+    if content.provider is not None:
+        found["provider"] = content.provider
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import marshal
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
@@ -12,9 +13,14 @@ from typing import Any, Final, TypeVar
 from carelink.audit.schema import (
     BOOLEAN,
     CHANNELS,
+    CODE,
+    COUNT,
+    DAYS,
     HEX64,
     INTEGER,
     NAME,
+    PLAN_NAME,
+    PLANS,
     PURPOSES,
     REF,
     TEXT,
@@ -25,12 +31,16 @@ from carelink.audit.schema import (
     bad,
     choice,
     items,
+    pair,
+    several,
     words,
 )
 from carelink.consent.facts import (
     Absent,
     Ask,
+    CalendarFact,
     ChannelFact,
+    ClinicianFact,
     ClockState,
     ContactFact,
     ContentFact,
@@ -39,6 +49,7 @@ from carelink.consent.facts import (
     GrantFact,
     GuardianFact,
     Known,
+    ScreeningFact,
     StopFact,
     StoreState,
     Touch,
@@ -47,15 +58,19 @@ from carelink.consent.facts import (
     ZoneFact,
     ZoneFacts,
 )
-from carelink.model.scope import Scope
+from carelink.model.scope import EVERY_PLAN, Scope
 from carelink.vocabulary import (
     AgeBand,
     ChannelKind,
     ContactStatus,
     ContentStatus,
+    DataClass,
     DisclosureScope,
+    GrantMethod,
     GrantState,
+    LifecycleStage,
     Mode,
+    ProviderState,
     Purpose,
     RecipientRole,
     Standing,
@@ -76,7 +91,8 @@ _TOUCH_WORDS: Final = {
     for letters in TOUCH_LETTERS
 }
 _TOUCH: Final = 4
-"""Elements of a touch that answered nothing; one that replied has the word "reply" as a fifth."""
+"""Elements of a touch without marks."""
+_MARK: Final = re.compile(r"(reply)|(plan|topic):(.*)", re.ASCII)
 
 
 def _shape(required: Mapping[str, Metadata], optional: Mapping[str, Metadata] | None = None) -> Shape:
@@ -85,22 +101,29 @@ def _shape(required: Mapping[str, Metadata], optional: Mapping[str, Metadata] | 
 
 
 @lru_cache(maxsize=1024)
-def _scope(purposes: tuple[str, ...], channels: tuple[str, ...]) -> Scope:
+def _scope(purposes: tuple[str, ...], channels: tuple[str, ...], plans: tuple[str, ...]) -> Scope:
     """Scopes are few and stand in every decision."""
-    return Scope(purposes, channels)
+    return Scope(purposes, channels, plans)
 
 
 def _read_scope(value: object, field: str) -> Scope:
-    found = as_object(value, field, _SCOPE_FIELDS, _SCOPE_FIELDS)
+    found = as_object(value, field, _SCOPE_FIELDS, _SCOPE_FIELDS_AND_PLANS)
     purposes = _PURPOSE_NAMES.read(found["purposes"], f"{field}.purposes")
     channels = _CHANNEL_NAMES.read(found["channels"], f"{field}.channels")
-    scope = _scope(purposes, channels)
-    if scope.purposes != purposes or scope.channels != channels:
+    plans = EVERY_PLAN
+    if "plans" in found:
+        plans = _PLAN_NAMES.read(found["plans"], f"{field}.plans")
+        if plans == EVERY_PLAN:
+            raise bad(f"{field}.plans", "names every plan and is not left out")
+    scope = _scope(purposes, channels, plans)
+    if (scope.purposes, scope.channels, scope.plans) != (purposes, channels, plans):
         raise bad(field, "is not sorted")
     return scope
 
 
 _SCOPE_FIELDS: Final = frozenset({"purposes", "channels"})
+_SCOPE_FIELDS_AND_PLANS: Final = _SCOPE_FIELDS | {"plans"}
+_PLAN_NAMES: Final = items(PLANS)["codec"]
 _PURPOSE_NAMES: Final = items(PURPOSES)["codec"]
 _CHANNEL_NAMES: Final = items(CHANNELS)["codec"]
 _SCOPE: Final = Codec(_read_scope, _read_scope, "scope").metadata
@@ -116,7 +139,17 @@ _ASK: Final = _shape(
         "reply": BOOLEAN,
         "wait": BOOLEAN,
     },
-    {"disclosure": choice(DisclosureScope), "not_before": INTEGER, "useless_after": INTEGER},
+    {
+        "disclosure": choice(DisclosureScope),
+        "not_before": INTEGER,
+        "useless_after": INTEGER,
+        "plan": PLAN_NAME,
+        "topic": PLAN_NAME,
+        "due_from": INTEGER,
+        "due_until": INTEGER,
+        "data": several(choice(DataClass)),
+        "clinician": REF,
+    },
 )
 _CONTACT: Final = _shape({"status": choice(ContactStatus), "persons": INTEGER}, {"verified_at": INTEGER})
 _GUARDIAN: Final = _shape(
@@ -133,7 +166,12 @@ _GRANT: Final = _shape(
         "separate": BOOLEAN,
         "notice": TEXT,
     },
-    {"until": INTEGER, "ended_at": INTEGER},
+    {
+        "until": INTEGER,
+        "ended_at": INTEGER,
+        "method": choice(GrantMethod, but=GrantMethod.EXPLICIT),
+        "age": choice(AgeBand),
+    },
 )
 _STOP: Final = _shape(
     {
@@ -154,13 +192,27 @@ _CONTENT: Final = _shape(
         "approvals": INTEGER,
         "since": INTEGER,
     },
-    {"until": INTEGER},
+    {
+        "until": INTEGER,
+        "clinical": COUNT,
+        "commercial": COUNT,
+        "ethics": COUNT,
+        "lapsed": COUNT,
+        "number_until": INTEGER,
+        "data": several(choice(DataClass)),
+        "provider": choice(ProviderState),
+    },
 )
-_CHANNEL: Final = _shape({"local": BOOLEAN, "usable": BOOLEAN, "allow_listed": BOOLEAN})
+_CHANNEL: Final = _shape(
+    {"local": BOOLEAN, "usable": BOOLEAN, "allow_listed": BOOLEAN}, {"region": CODE, "agreement_until": INTEGER}
+)
+_CLINICIAN: Final = _shape({"since": INTEGER}, {"until": INTEGER})
+_SCREENING: Final = _shape({"lists": HEX64}, {"findings": several(pair(NAME)), "marks": several(NAME)})
+_CALENDAR: Final = _shape({"id": CODE, "first": INTEGER, "days": DAYS, "data": TEXT})
 _VETO: Final = _shape({"plugin": TEXT, "code": TEXT})
 SHAPES: Final = {
     "ask": _ASK, "contact": _CONTACT, "guardian": _GUARDIAN, "grants": _GRANT, "stops": _STOP, "content": _CONTENT,
-    "channel": _CHANNEL, "vetoes": _VETO,
+    "channel": _CHANNEL, "vetoes": _VETO, "clinician": _CLINICIAN, "screening": _SCREENING, "calendars": _CALENDAR,
 }  # fmt: skip
 """The objects in facts, for docs/reference/log-entry.md."""
 _MOST_KEPT: Final = 512
@@ -215,15 +267,27 @@ def _touches(value: object, field: str) -> TouchHistory:
 
 
 def _touch(value: object, field: str) -> Touch:
-    if not isinstance(value, list) or len(value) not in (_TOUCH, _TOUCH + 1):
+    if not isinstance(value, list) or len(value) < _TOUCH:
         raise bad(field, "holds something that is not a touch")
-    reply = len(value) > _TOUCH
-    if reply and value[_TOUCH] != "reply":
-        raise bad(field, "holds a touch with an unknown mark")
     words = _TOUCH_WORDS.get(tuple(value[1:_TOUCH]))
     if words is None:
         raise bad(field, "holds a touch with unknown words")
-    return Touch(_READ_INTEGER(value[0], field), *words, reply)
+    at = _READ_INTEGER(value[0], field)
+    return Touch(at, *words) if len(value) == _TOUCH else Touch(at, *words, **_marks(value[_TOUCH:], field))
+
+
+def _marks(marks: list[Any], field: str) -> dict[str, Any]:
+    """What the marks of a touch say, each at most once and in alphabetical order."""
+    found: dict[str, Any] = {}
+    for mark in marks:
+        read = _MARK.fullmatch(mark) if isinstance(mark, str) else None
+        if read is None:
+            raise bad(field, "holds a touch with an unknown mark")
+        name = read[1] or read[2]
+        found[name] = True if read[1] else PLAN_NAME["codec"].read(read[3], field)
+    if list(found) != sorted(found) or len(found) != len(marks):
+        raise bad(field, "holds a touch whose marks are not in order")
+    return found
 
 
 def _zones(value: object, field: str) -> ZoneFacts:
@@ -240,12 +304,27 @@ def _zones(value: object, field: str) -> ZoneFacts:
 def _zone(value: object, field: str) -> ZoneFact:
     read = _READ_INTEGER
     pairs = []
-    for pair in _array(value, field):
-        if not isinstance(pair, list) or len(pair) != 2:  # noqa: PLR2004  an instant and an offset
+    for each in _array(value, field):
+        if not isinstance(each, list) or len(each) != 2:  # noqa: PLR2004  an instant and an offset
             raise bad(field, "holds something that is not an instant and an offset")
-        pairs.append((read(pair[0], field), read(pair[1], field)))
+        pairs.append((read(each[0], field), read(each[1], field)))
     _ascending([at for at, _ in pairs], field, strictly=True)
     return ZoneFact(tuple(pairs))
+
+
+def _screening(value: object, field: str) -> ScreeningFact:
+    found = ScreeningFact(**_SCREENING.read(value, field))
+    _ascending(list(found.findings), f"{field}.findings", strictly=True)
+    _ascending(list(found.marks), f"{field}.marks", strictly=True)
+    return found
+
+
+def _calendars(value: object, field: str) -> tuple[CalendarFact, ...]:
+    found = tuple(CalendarFact(**_CALENDAR.read(item, field)) for item in _array(value, field))
+    if not found:
+        raise bad(field, "is empty and not left out")
+    _ascending([calendar.id for calendar in found], field, strictly=True)
+    return found
 
 
 def _vetoes(value: object, field: str) -> tuple[VetoFact, ...]:
@@ -324,7 +403,13 @@ _FACTS: Final = Shape(
         "keys_available": _fact(BOOLEAN["codec"].read),
         "vetoes": _fact(_vetoes),
     },
-    {"address": REF["codec"]},
+    {
+        "address": REF["codec"],
+        "stage": _coded(choice(LifecycleStage)),
+        "clinician": _fact(lambda value, field: ClinicianFact(**_CLINICIAN.read(value, field))),
+        "screening": _fact(_remembered(_screening)),
+        "calendars": _fact(_remembered(_calendars)),
+    },
 )
 
 

@@ -44,14 +44,17 @@ from carelink.audit.entry import Entry
 from carelink.audit.kinds import ContentAction, Kind
 from carelink.consent.facts import Ask, GrantFact
 from carelink.model.moment import DAY, MINUTE, Instant
-from carelink.model.scope import Scope
+from carelink.model.scope import EVERY_PLAN, Scope
 from carelink.model.touchpoint import SETTLES, fold_delivery
 from carelink.vocabulary import (
     AgeBand,
     ChannelKind,
     ContentStatus,
+    DataClass,
     Effect,
+    GrantMethod,
     GrantState,
+    LifecycleStage,
     Mode,
     Outcome,
     Purpose,
@@ -101,6 +104,7 @@ class Person:
     standing: Standing | None = None
     erasing: bool = False
     age: AgeBand | None = None
+    stage: LifecycleStage | None = None
     contacts: dict[str, ContactChange] = attrs.field(factory=dict)
     guardians: dict[str, GuardianChange] = attrs.field(factory=dict)
 
@@ -115,6 +119,8 @@ class Content:
     until: Instant | None
     approvers: set[str] = attrs.field(factory=set)
     withdrawn: bool = False
+    number_until: Instant | None = None
+    data: tuple[DataClass, ...] = ()
 
     @property
     def status(self) -> ContentStatus:
@@ -152,6 +158,8 @@ class Reservation:
     channel: str
     channel_kind: ChannelKind
     reply: bool
+    plan: str
+    topic: str
     at: Instant
     expires: Instant
     state: ReservationState = ReservationState.HELD
@@ -331,6 +339,7 @@ def _subject(state: LogState, body: SubjectBody) -> None:
     person = state.persons.setdefault(body.subject, Person())
     person.standing = body.standing or person.standing
     person.age = body.age or person.age
+    person.stage = body.stage or person.stage
     if body.guardian is not None:
         person.guardians[body.guardian.person] = body.guardian
     if (contact := body.contact) is not None:
@@ -348,21 +357,23 @@ def _merged(state: LogState, body: MergedBody) -> None:
 
 
 @lru_cache(maxsize=4096)
-def _scope(purposes: tuple[str, ...], channels: tuple[str, ...]) -> Scope:
-    """Scopes are few: kept once each, not once for every grant."""
-    return Scope(purposes, channels)
+def _scope(purposes: tuple[str, ...], channels: tuple[str, ...], plans: tuple[str, ...]) -> Scope:
+    """Scopes are few: kept once each, not once for every grant. Entries leave `plans` out where it is all of them."""
+    return Scope(purposes, channels, plans or EVERY_PLAN)
 
 
 def _granted(state: LogState, body: ConsentGrantedBody) -> None:
     state.grants.setdefault(body.subject, {})[body.grant] = GrantFact(
         ref=body.grant,
-        scope=_scope(body.purposes, body.channels),
+        scope=_scope(body.purposes, body.channels, body.plans),
         state=GrantState.GIVEN,
         by=body.by,
         since=body.since,
         until=body.until,
         separate=body.separate,
         notice=body.notice,
+        method=body.method or GrantMethod.EXPLICIT,
+        age=body.age,
     )
 
 
@@ -378,7 +389,7 @@ def _added(state: LogState, body: SuppressionAddedBody) -> None:
         ref=body.suppression,
         person=body.person,
         addresses=set() if body.address is None else {body.address},
-        scope=Scope(body.purposes, body.channels),
+        scope=_scope(body.purposes, body.channels, body.plans),
         source=body.source,
         since=body.since,
         until=body.until,
@@ -390,7 +401,7 @@ def _added(state: LogState, body: SuppressionAddedBody) -> None:
 def _carried(state: LogState, body: SuppressionCarriedBody) -> None:
     stop = state.stops.get(body.suppression)
     if stop is None:
-        scope = Scope(body.purposes, body.channels)
+        scope = _scope(body.purposes, body.channels, body.plans)
         stop = Stop(
             ref=body.suppression,
             person=None,
@@ -429,6 +440,8 @@ def _decision(state: LogState, body: DecisionBody) -> None:
             channel=facts.ask.channel,
             channel_kind=facts.ask.channel_kind,
             reply=facts.ask.reply,
+            plan=facts.ask.plan,
+            topic=facts.ask.topic,
             at=facts.at,
             expires=body.expires,
             state=ReservationState.HELD if body.lease is None else ReservationState.CLAIMED,

@@ -82,7 +82,7 @@ def _permit(state: LogState, body: DecidedBody) -> Iterator[Fault]:
     told = {(stop.ref, stop.binds) for stop in recorded}
     ask = body.facts.ask
     for key, stop in sorted(expected_stops(state, body.facts).items()):
-        if key not in told and stop.scope.covers(ask.purpose, ask.channel_kind):
+        if key not in told and stop.scope.covers(ask.purpose, ask.channel_kind, ask.plan):
             yield Fault(DivergenceCode.STOP_IGNORED, "facts.stops", stop.ref, "none")
 
 
@@ -198,7 +198,7 @@ def _stopped(state: LogState, entry: Entry) -> Iterator[Fault]:
             continue
         bound = stop.addresses if stop.person is None else {stop.person}
         for key, row in sorted(state.touches_of(bound).items()):
-            if row.state in _OPEN and key not in seen and stop.scope.covers(row.purpose, row.channel_kind):
+            if row.state in _OPEN and key not in seen and stop.scope.covers(row.purpose, row.channel_kind, row.plan):
                 seen.add(key)
                 if row.state is ReservationState.HELD or key not in body.in_flight:
                     yield Fault(DivergenceCode.STOP_LEFT_OPEN, "in_flight", f"{key} met", row.state)

@@ -16,6 +16,7 @@ import attrs
 
 from carelink.audit.encoding import MAX_INTEGER
 from carelink.errors import FormatError
+from carelink.model.scope import ANY, PLAN
 from carelink.vocabulary import ChannelKind, Family, Purpose
 
 __all__ = [
@@ -23,9 +24,13 @@ __all__ = [
     "BOOLEAN",
     "CHANNELS",
     "CODE",
+    "COUNT",
+    "DAYS",
     "HEX64",
     "INTEGER",
     "NAME",
+    "PLANS",
+    "PLAN_NAME",
     "PRINTABLE",
     "PURPOSES",
     "REF",
@@ -40,6 +45,8 @@ __all__ = [
     "choice",
     "items",
     "nested",
+    "pair",
+    "several",
     "unlike_number",
     "words",
 ]
@@ -52,6 +59,7 @@ _TEXT: Final = re.compile(r"[A-Za-z0-9_.:+/=*-]{0,128}", re.ASCII)
 _NAME: Final = re.compile(r"[a-z0-9_.-]{1,64}", re.ASCII)
 _CODE: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
 _RULE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}", re.ASCII)
+_DAYS: Final = re.compile(r"[wr]{1,800}", re.ASCII)
 _PRINTABLE: Final = re.compile(r"[!-?A-~]{1,512}", re.ASCII)
 _LONG: Final = re.compile(r"[0-9]{9}", re.ASCII)
 _LONG_SPLIT: Final = re.compile(r"[0-9]{11}", re.ASCII)
@@ -142,14 +150,26 @@ NAME: Final = _matching(_NAME, "a technical name", "name")
 CODE: Final = _matching(_CODE, "a code", "code")
 RULE: Final = _matching(_RULE, "a rule id", "rule")
 PRINTABLE: Final = _matching(_PRINTABLE, "printable ASCII", "printable", numbers=True)
+PLAN_NAME: Final = _matching(PLAN, "the name of a plan or topic", "plan")
+DAYS: Final = _matching(_DAYS, "a row of `w` and `r`", "days", numbers=True)
 ANY_TEXT: Final = _same(_string, "any text")
 INTEGER: Final = _same(_integer, "integer")
 BOOLEAN: Final = _same(_boolean, "boolean")
 
 
-def choice(vocabulary: type[Enum]) -> Metadata:
-    """One member of a closed vocabulary, by its value."""
-    members = {member.value: member for member in vocabulary}
+def _count(value: object, field: str) -> int:
+    found = _integer(value, field)
+    if found < 1:
+        raise bad(field, "is not at least 1; none is left out")
+    return found
+
+
+COUNT: Final = _same(_count, "integer from 1")
+
+
+def choice(vocabulary: type[Enum], *, but: Enum | None = None) -> Metadata:
+    """One member of a closed vocabulary, by its value; `but` is what a field that is left out stands for."""
+    members = {member.value: member for member in vocabulary if member is not but}
 
     def read(value: object, field: str) -> Enum:
         member = members.get(value) if isinstance(value, str) else None
@@ -184,6 +204,15 @@ PURPOSES: Final = words(
 CHANNELS: Final = words("*", *(kind.value for kind in ChannelKind), says="channel kind")
 
 
+def _plan(value: object, field: str) -> str:
+    found: str = ANY if value == ANY else PLAN_NAME["codec"].read(value, field)
+    return found
+
+
+PLANS: Final = _same(_plan, "plan or `*`")
+"""One plan of a scope, or every plan."""
+
+
 def items(metadata: Metadata) -> Metadata:
     """An array of these, as a tuple; the order is kept."""
     inner = metadata["codec"]
@@ -200,6 +229,34 @@ def items(metadata: Metadata) -> Metadata:
         return [inner.write(item, field) for item in value]
 
     return Codec(read, write, f"array of {inner.says}", inner.words).metadata
+
+
+def several(metadata: Metadata) -> Metadata:
+    """An array of these that is not empty and in ascending order, each once: none is left out."""
+    inner = items(metadata)["codec"]
+
+    def read(value: object, field: str) -> tuple[Any, ...]:
+        found: tuple[Any, ...] = inner.read(value, field)
+        if not found:
+            raise bad(field, "is empty and not left out")
+        if list(found) != sorted(set(found)):
+            raise bad(field, "is not in order")
+        return found
+
+    return Codec(read, inner.write, inner.says, inner.words).metadata
+
+
+def pair(metadata: Metadata) -> Metadata:
+    """An array of two of these, as a tuple."""
+    inner = items(metadata)["codec"]
+
+    def read(value: object, field: str) -> tuple[Any, ...]:
+        found: tuple[Any, ...] = inner.read(value, field)
+        if len(found) != 2:  # noqa: PLR2004  a pair
+            raise bad(field, "is not a pair")
+        return found
+
+    return Codec(read, inner.write, f"pair of {inner.says}", inner.words).metadata
 
 
 def nested(form: type[Form]) -> Metadata:

@@ -7,7 +7,7 @@ verbatim (P8) and every decision can be derived again from them (P7). Instants a
 from __future__ import annotations
 
 from enum import Enum, unique
-from typing import Final, Generic, TypeAlias, TypeVar
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 import attrs
 
@@ -19,9 +19,13 @@ from carelink.vocabulary import (
     ChannelKind,
     ContactStatus,
     ContentStatus,
+    DataClass,
     DisclosureScope,
+    GrantMethod,
     GrantState,
+    LifecycleStage,
     Mode,
+    ProviderState,
     Purpose,
     RecipientRole,
     Standing,
@@ -31,7 +35,9 @@ from carelink.vocabulary import (
 __all__ = [
     "Absent",
     "Ask",
+    "CalendarFact",
     "ChannelFact",
+    "ClinicianFact",
     "ClockState",
     "ContactFact",
     "ContentFact",
@@ -40,6 +46,7 @@ __all__ = [
     "GrantFact",
     "GuardianFact",
     "Known",
+    "ScreeningFact",
     "StopFact",
     "StoreState",
     "Touch",
@@ -48,6 +55,7 @@ __all__ = [
     "ZoneFact",
     "ZoneFacts",
     "absences",
+    "touch_marks",
 ]
 
 T = TypeVar("T")
@@ -99,6 +107,11 @@ class Ask:
         reply: it answers the patient's own message.
         wait: over a cap, DEFER instead of REFUSE.
         not_before, useless_after: the caller's own window, half open.
+        plan: the care plan, programme or series it belongs to; "" for none.
+        topic: what this contact is about, for kinds that keep one contact from being made twice; "" for none.
+        due_from, due_until: when the plan wants it, half open.
+        data: kinds of personal data that the choice of this patient read, sorted.
+        clinician: pseudonym of the clinician who stands behind it; "" for none.
     """
 
     purpose: Purpose
@@ -112,6 +125,12 @@ class Ask:
     wait: bool = False
     not_before: Instant | None = None
     useless_after: Instant | None = None
+    plan: str = ""
+    topic: str = ""
+    due_from: Instant | None = None
+    due_until: Instant | None = None
+    data: tuple[DataClass, ...] = ()
+    clinician: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -156,6 +175,8 @@ class GrantFact:
         ended_at: when it was withdrawn or revoked.
         separate: it was given specifically for this processing (PIPL 29).
         notice: version of the notice that was shown.
+        method: how it came about.
+        age: the subject's age band when it was given, where that was known and not adult.
     """
 
     ref: str
@@ -167,6 +188,8 @@ class GrantFact:
     ended_at: Instant | None = None
     separate: bool = False
     notice: str = ""
+    method: GrantMethod = GrantMethod.EXPLICIT
+    age: AgeBand | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -197,6 +220,7 @@ class Touch:
         binds: which of subject ("s"), recipient ("r"), address ("a") of *this* request it counts against,
             as a string of those letters in that order.
         reply: it answered the patient's own message.
+        plan, topic: as of the request it was made for.
     """
 
     at: Instant
@@ -204,6 +228,25 @@ class Touch:
     channel_kind: ChannelKind
     binds: str
     reply: bool = False
+    plan: str = ""
+    topic: str = ""
+
+
+class _Marked(Protocol):
+    @property
+    def plan(self) -> str: ...
+    @property
+    def reply(self) -> bool: ...
+    @property
+    def topic(self) -> str: ...
+
+
+def touch_marks(touch: _Marked) -> tuple[str, ...]:
+    """What marks a touch in its written form, in order; the last key of the order of touches."""
+    if not (touch.plan or touch.reply or touch.topic):
+        return ()
+    plan, topic = f"plan:{touch.plan}" if touch.plan else "", f"topic:{touch.topic}" if touch.topic else ""
+    return tuple(filter(None, (plan, "reply" if touch.reply else "", topic)))
 
 
 @attrs.frozen(kw_only=True)
@@ -220,8 +263,13 @@ class ContentFact:
 
     Attributes:
         digest: SHA-256 of the approved form, 64 hex digits.
-        approvals: distinct approvers.
+        approvals: distinct approvers, whatever their role.
         since, until: validity, half open.
+        clinical, commercial, ethics: distinct approvers in that role whose credential is valid at the decision instant.
+        lapsed: distinct approvers whose credential was valid when they approved and is not now.
+        number_until: end of validity of the regulator's approval number; None where there is no number.
+        data: kinds of personal data that its variables carry, sorted.
+        provider: where it stands with the channel's provider; None where the channel registers no templates.
     """
 
     status: ContentStatus
@@ -231,6 +279,53 @@ class ContentFact:
     approvals: int = 0
     since: Instant
     until: Instant | None = None
+    clinical: int = 0
+    commercial: int = 0
+    ethics: int = 0
+    lapsed: int = 0
+    number_until: Instant | None = None
+    data: tuple[DataClass, ...] = ()
+    provider: ProviderState | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ScreeningFact:
+    """What screening found in the text as it would be sent.
+
+    Attributes:
+        lists: digest of the word lists, 64 hex digits.
+        findings: category and action ("refuse", "hold", "annotate") of each finding, sorted, each once.
+        marks: required marks that are present, sorted: codes such as "identity" or "opt_out".
+    """
+
+    lists: str
+    findings: tuple[tuple[str, str], ...] = ()
+    marks: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class ClinicianFact:
+    """The credential of the clinician behind the request: validity, half open."""
+
+    since: Instant
+    until: Instant | None = None
+
+
+@attrs.frozen(kw_only=True)
+class CalendarFact:
+    """Working days of one calendar.
+
+    Attributes:
+        id: as packs name it, such as "CN".
+        first: the first day given, in days since 1970-01-01.
+        days: a letter a day from there on: "w" working day, "r" rest day or holiday. Short where the calendar ends.
+        data: version or digest of the calendar.
+    """
+
+    id: str
+    first: int
+    days: str
+    data: str
 
 
 @attrs.frozen(kw_only=True)
@@ -241,11 +336,15 @@ class ChannelFact:
         local: nothing it is handed leaves this machine.
         usable: registered, of the kind asked for, and not stopped for account trouble.
         allow_listed: the address is on the team's allow-list (only looked at in team mode).
+        region: where its provider processes data, as an ISO 3166-1 alpha-2 code in capitals; "" where nobody said.
+        agreement_until: end of the processing agreement with its provider; None where there is none.
     """
 
     local: bool
     usable: bool
     allow_listed: bool = False
+    region: str = ""
+    agreement_until: Instant | None = None
 
 
 @attrs.frozen
@@ -307,6 +406,10 @@ class Facts:
     store: Fact[StoreState]
     keys_available: Fact[bool]
     vetoes: Fact[tuple[VetoFact, ...]]
+    stage: Fact[LifecycleStage | None] = Known(None)
+    clinician: Fact[ClinicianFact | None] = Known(None)
+    screening: Fact[ScreeningFact | None] = Known(None)
+    calendars: Fact[tuple[CalendarFact, ...]] = Known(())
 
 
 _FACTS: Final = tuple(field.name for field in attrs.fields(Facts) if str(field.type).startswith("Fact["))

@@ -15,11 +15,11 @@ from typing import Any, Final
 
 import attrs
 
-from carelink.consent.facts import Facts
+from carelink.consent.facts import Facts, Known
 from carelink.errors import InvalidInputError, PolicyError
 from carelink.model.moment import DAY, Instant, from_datetime
 from carelink.model.scope import ANY, Scope, covers_purpose
-from carelink.vocabulary import Authority, Certainty, RecipientRole
+from carelink.vocabulary import Authority, Certainty, LifecycleStage, RecipientRole
 
 __all__ = ["MAX_PACK", "Pack", "Rule", "Source", "When", "parse_pack"]
 
@@ -31,7 +31,7 @@ _RULE_ID: Final = re.compile(r"[A-Z0-9][A-Z0-9._-]{1,63}", re.ASCII)
 _VERSION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,31}", re.ASCII)
 _PACK_KEYS: Final = {"id", "jurisdiction", "version", "valid_from", "valid_until", "title"}
 _RULE_KEYS: Final = {"id", "kind", "kind_version", "when", "params", "authority", "certainty", "sources", "title"}
-_WHEN_KEYS: Final = {"purposes", "channels", "roles", "automated"}
+_WHEN_KEYS: Final = {"purposes", "channels", "roles", "automated", "stages", "plan"}
 _SOURCE_KEYS: Final = {"instrument", "version", "article", "note"}
 _MAX_KIND_VERSION: Final = 1000
 _FAR: Final = Instant(2**53 - 1)
@@ -49,12 +49,19 @@ class Source:
 
 @attrs.frozen(kw_only=True)
 class When:
-    """Which requests a rule speaks of."""
+    """Which requests a rule speaks of.
+
+    Attributes:
+        stages: lifecycle stages of the patient; empty: any, and patients without one.
+        plan: only requests that belong to a plan, or only those that belong to none.
+    """
 
     purposes: tuple[str, ...] = (ANY,)
     channels: tuple[str, ...] = (ANY,)
     roles: tuple[RecipientRole, ...] = tuple(RecipientRole)
     automated: bool | None = None
+    stages: tuple[LifecycleStage, ...] = ()
+    plan: bool | None = None
 
     def applies(self, facts: Facts) -> bool:
         """Whether the rule speaks of this request."""
@@ -64,6 +71,10 @@ class When:
         if ANY not in self.channels and ask.channel_kind.value not in self.channels:
             return False
         if facts.role not in self.roles:
+            return False
+        if self.plan is not None and self.plan is not bool(ask.plan):
+            return False
+        if self.stages and isinstance(facts.stage, Known) and facts.stage.value not in self.stages:
             return False
         return self.automated is None or self.automated is ask.automated
 
@@ -242,7 +253,14 @@ def _when(reader: _Reader, data: Mapping[str, Any]) -> When:
         raise reader.fail("`when.automated` is not true or false")
     every = tuple(role.value for role in RecipientRole)
     roles = tuple(_word(reader, RecipientRole, role, "when.roles") for role in reader.texts(data, "roles", every))
-    return When(purposes=purposes, channels=channels, roles=roles, automated=automated)
+    plan = data.get("plan")
+    if plan is not None and not isinstance(plan, bool):
+        raise reader.fail("`when.plan` is not true or false")
+    names = reader.texts(data, "stages", ()) if "stages" in data else ()
+    stages = tuple(_word(reader, LifecycleStage, name, "when.stages") for name in names)
+    return When(
+        purposes=purposes, channels=channels, roles=roles, automated=automated, stages=tuple(sorted(stages)), plan=plan
+    )
 
 
 def _sources(reader: _Reader, data: object) -> tuple[Source, ...]:

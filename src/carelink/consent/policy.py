@@ -48,9 +48,7 @@ class Policy:
     digest: str
     rules: tuple[Compiled, ...] = attrs.field(repr=False)
     horizon: Micros
-    _applying: dict[tuple[str, str, str, bool], list[Compiled]] = attrs.field(
-        factory=dict, init=False, eq=False, repr=False
-    )
+    _applying: dict[tuple[object, ...], list[Compiled]] = attrs.field(factory=dict, init=False, eq=False, repr=False)
 
     @classmethod
     def from_bytes(cls, packs: Iterable[bytes]) -> Policy:
@@ -89,7 +87,7 @@ class Policy:
     def applying(self, facts: Facts) -> list[Compiled]:
         """The rules that speak of this request. They follow from a few closed words: each choice is made once."""
         ask = facts.ask
-        key = (ask.purpose, ask.channel_kind, facts.role, ask.automated)
+        key = (ask.purpose, ask.channel_kind, facts.role, ask.automated, bool(ask.plan), facts.stage)
         found = self._applying.get(key)
         if found is None:
             found = [compiled for compiled in self.rules if compiled.rule.when.applies(facts)]

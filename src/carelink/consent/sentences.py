@@ -74,6 +74,59 @@ SENTENCES: Final[dict[ReasonCode, tuple[str, str]]] = {
         "It is outside the hours for contact where the recipient is.",
         "收件人当地处于免打扰时段。",
     ),
+    ReasonCode.PROCESSOR_DENIED: (
+        "There is no processing agreement in force with the provider of this channel.",
+        "与该渠道的服务商没有有效的委托处理协议。",
+    ),
+    ReasonCode.REGION_DENIED: (
+        "The provider of this channel would process the data in a place that is not allowed.",
+        "该渠道的服务商将在不允许的地区处理数据。",
+    ),
+    ReasonCode.CONSENT_INVALID: (
+        "The consent came about in a way that does not count for this purpose.",
+        "同意的取得方式对该目的无效。",
+    ),
+    ReasonCode.RECONFIRM_REQUIRED: (
+        "The patient has reached an age at which the consent must be confirmed again.",
+        "患者已到须重新确认同意的年龄。",
+    ),
+    ReasonCode.THIRD_PARTY_NO_CONSENT: (
+        "The person named by a third party has not consented.",
+        "第三方提供的人员本人未同意。",
+    ),
+    ReasonCode.ASKED_TOO_SOON: (
+        "Consent was refused or asked for too recently to ask again.",
+        "距上次拒绝或询问过近,不得再次征求同意。",
+    ),
+    ReasonCode.DATA_EXCEEDS_PURPOSE: (
+        "The choice of the patient, or the text, reads data that this purpose may not use.",
+        "筛选或文本所用的数据超出该目的的范围。",
+    ),
+    ReasonCode.CREDENTIAL_INVALID: ("A reviewer's credential is no longer valid.", "审核人的执业资质已失效。"),
+    ReasonCode.CLINICIAN_REQUIRED: ("This content needs a named clinician behind it.", "此类内容须由具名医师负责。"),
+    ReasonCode.APPROVAL_NUMBER_MISSING: (
+        "There is no valid approval number of the regulator.",
+        "没有有效的审查批准文号。",
+    ),
+    ReasonCode.PROVIDER_TEMPLATE_MISSING: (
+        "The provider of this channel has not approved this template.",
+        "该渠道的服务商尚未批准此模板。",
+    ),
+    ReasonCode.CLAIM_PROHIBITED: ("The text makes a claim that is not allowed.", "文本含有禁止的宣传用语。"),
+    ReasonCode.PRESSURE_PROMO: ("The text puts pressure on the patient to buy.", "文本含有促销施压内容。"),
+    ReasonCode.INCENTIVE_PROHIBITED: ("The text offers a reward that is not allowed.", "文本含有禁止的奖励。"),
+    ReasonCode.MIXED_PURPOSE: ("The text mixes another purpose into this one.", "文本混入了其他目的。"),
+    ReasonCode.SENSITIVE_CONTENT: (
+        "The text or the sender would tell others of a sensitive condition.",
+        "文本或署名会泄露敏感病情。",
+    ),
+    ReasonCode.CONTENT_OBFUSCATED: ("The text holds hidden or disguised characters.", "文本含有隐藏或伪装的字符。"),
+    ReasonCode.CONTENT_HELD: ("The text must be looked at by a person first.", "文本须先经人工复核。"),
+    ReasonCode.MARK_MISSING: ("The text lacks a mark that is required here.", "文本缺少必需的标识。"),
+    ReasonCode.DUPLICATE: ("The same contact was made already.", "同一联系已经进行过。"),
+    ReasonCode.NOT_DUE: ("The plan does not want this contact at this time.", "按计划此时不应联系。"),
+    ReasonCode.CALENDAR_UNKNOWN: ("The calendar does not reach this day.", "日历未覆盖该日期。"),
+    ReasonCode.NOT_A_WORKING_DAY: ("It is not a working day.", "当日非工作日。"),
 }
 
 

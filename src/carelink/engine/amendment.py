@@ -110,6 +110,8 @@ class Amendment:
             after = attrs.evolve(after, zone=given.zone)
         if given.language:
             after = attrs.evolve(after, language=given.language)
+        if given.stage is not None:
+            after = attrs.evolve(after, stage=given.stage)
         if given.deceased and row.standing is Standing.ACTIVE:
             after = attrs.evolve(after, standing=Standing.DECEASED)
         born, sealed = given.birth_date, False
@@ -120,8 +122,8 @@ class Amendment:
             sealed = True
         if after != row:
             batch.change(after)
-        if (after.standing, after.age) != (row.standing, row.age):
-            batch.journal.subject(row.person, batch.now, standing=after.standing, age=after.age)
+        if (after.standing, after.age, after.stage) != (row.standing, row.age, row.stage):
+            batch.journal.subject(row.person, batch.now, standing=after.standing, age=after.age, stage=after.stage)
         return sealed or after != row
 
     def _contacts(

@@ -27,6 +27,7 @@ from carelink.consent.facts import (
     TouchHistory,
     VetoFact,
     ZoneFacts,
+    touch_marks,
 )
 from carelink.engine.membership import Target
 from carelink.engine.parts import MAX_SKEW, Parts
@@ -47,7 +48,7 @@ from carelink.ports.rows import (
     TouchRow,
 )
 from carelink.ports.store import Reader
-from carelink.vocabulary import AgeBand, Mode, Standing
+from carelink.vocabulary import AgeBand, LifecycleStage, Mode, Standing
 
 __all__ = ["ChunkFacts", "read_chunk"]
 
@@ -125,6 +126,11 @@ class ChunkFacts:
             wait=request.wait,
             not_before=request.not_before,
             useless_after=request.useless_after,
+            plan=request.plan,
+            topic=request.topic,
+            due_from=request.due_from,
+            due_until=request.due_until,
+            data=request.data,
         )
         standing: Fact[Standing] = Absent.UNKNOWN if target.standing is None else _known(target.standing)
         return Facts(
@@ -156,6 +162,7 @@ class ChunkFacts:
             store=_known(self.store),
             keys_available=_known(self.keys),
             vetoes=_NO_VETOES,
+            stage=_NO_STAGE if target.patient.stage is None else _known(target.patient.stage),
         )
 
     def _zones(self, target: Target, at: Instant) -> Fact[ZoneFacts]:
@@ -199,7 +206,7 @@ class ChunkFacts:
         grants = [
             GrantFact(
                 ref=row.id,
-                scope=_scope(row.purposes, row.channels),
+                scope=_scope(row.purposes, row.channels, row.plans),
                 state=row.state,
                 by=row.by,
                 since=row.since,
@@ -207,6 +214,8 @@ class ChunkFacts:
                 ended_at=row.ended_at,
                 separate=row.separate,
                 notice=row.notice,
+                method=row.method,
+                age=row.age,
             )
             for row in self.grants.get(target.patient.id, ())
         ]
@@ -239,7 +248,7 @@ class ChunkFacts:
             StopFact(
                 ref=row.id,
                 binds=binds,
-                scope=_scope(row.purposes, row.channels),
+                scope=_scope(row.purposes, row.channels, row.plans),
                 source=row.source,
                 since=row.since,
                 until=row.until,
@@ -272,12 +281,14 @@ class ChunkFacts:
                 row.channel_kind,
                 "".join(letter for letter in "sra" if letter in binds[key]),
                 row.reply,
+                row.plan,
+                row.topic,
             )
             for key, row in rows.items()
             if key != leave_out and row.at >= since
         ]
         if len(items) > 1:
-            items.sort(key=lambda touch: (touch.at, touch.purpose, touch.channel_kind, touch.binds, touch.reply))
+            items.sort(key=lambda touch: (touch.at, touch.purpose, touch.channel_kind, touch.binds, touch_marks(touch)))
         return Known(TouchHistory(since=since, items=tuple(items)))
 
     def _content(self, name: str, version: int) -> Fact[ContentFact]:
@@ -299,9 +310,10 @@ class ChunkFacts:
 
 _NO_STOPS: Final[Fact[tuple[StopFact, ...]]] = Known(())
 _NO_VETOES: Final[Fact[tuple[VetoFact, ...]]] = Known(())
+_NO_STAGE: Final[Fact[LifecycleStage | None]] = Known(None)
 _NOBODY: Final[Fact[GuardianFact | None]] = Known(None)
 
-W = TypeVar("W", bool, AgeBand, ClockState, Mode, Standing, StoreState)
+W = TypeVar("W", bool, AgeBand, ClockState, LifecycleStage, Mode, Standing, StoreState)
 
 
 @lru_cache(maxsize=64, typed=True)
@@ -314,14 +326,14 @@ _EVERYBODY: Final = object()
 """Stands in a set of lost keys where a damaged row does not tell whom it is about."""
 
 
-_SCOPES: dict[tuple[tuple[str, ...], tuple[str, ...]], Scope] = {}
+_SCOPES: dict[tuple[tuple[str, ...], ...], Scope] = {}
 
 
-def _scope(purposes: tuple[str, ...], channels: tuple[str, ...]) -> Scope:
+def _scope(purposes: tuple[str, ...], channels: tuple[str, ...], plans: tuple[str, ...]) -> Scope:
     """Scopes are few and immutable: building each once keeps the validators off the hot path."""
-    key = (purposes, channels)
+    key = (purposes, channels, plans)
     if key not in _SCOPES:
-        _SCOPES[key] = Scope(purposes, channels)
+        _SCOPES[key] = Scope(purposes, channels, plans)
     return _SCOPES[key]
 
 
@@ -330,7 +342,7 @@ def _scoped(row: GrantRow | StopRow) -> bool:
     if not sound(row) or not is_ref(row.id):
         return False
     try:
-        _scope(row.purposes, row.channels)
+        _scope(row.purposes, row.channels, row.plans)
     except InvalidInputError:
         return False
     return True

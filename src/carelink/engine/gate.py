@@ -345,6 +345,8 @@ class Gatekeeper:
             template=facts.ask.template,
             template_version=facts.ask.template_version,
             reply=facts.ask.reply,
+            plan=facts.ask.plan,
+            topic=facts.ask.topic,
             at=decision.at,
             state=ReservationState.CLAIMED if claim else ReservationState.HELD,
             expires=expires,
@@ -402,4 +404,6 @@ def _touch(row: ReservationRow) -> TouchRow:
         channel_kind=row.channel_kind,
         reply=row.reply,
         at=row.at,
+        plan=row.plan,
+        topic=row.topic,
     )

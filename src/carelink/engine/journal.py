@@ -49,6 +49,7 @@ from carelink.engine.safe import Held
 from carelink.errors import StoreError
 from carelink.model.ids import AddressRef, DecisionId, PersonRef, RequestRef, ReservationId, SuppressionId
 from carelink.model.moment import Instant
+from carelink.model.scope import EVERY_PLAN
 from carelink.ports.rows import (
     ContactRow,
     EntryRow,
@@ -61,7 +62,18 @@ from carelink.ports.rows import (
 from carelink.ports.store import Transaction
 from carelink.ports.system import Entropy
 from carelink.vault.personal import Personal
-from carelink.vocabulary import AgeBand, ChannelKind, DeliveryEvent, GrantState, Mode, Outcome, Standing, word
+from carelink.vocabulary import (
+    AgeBand,
+    ChannelKind,
+    DeliveryEvent,
+    GrantMethod,
+    GrantState,
+    LifecycleStage,
+    Mode,
+    Outcome,
+    Standing,
+    word,
+)
 
 if TYPE_CHECKING:
     from carelink.engine.parts import Attempt, Parts
@@ -82,6 +94,11 @@ def genesis(
     """The first entry of a log; `previous` is the sealed log that it goes on from."""
     body = GenesisBody(tenant=tenant, origin=origin, log_key=log_key, created=at, previous=previous)
     return _row(body, at, entropy(_SALT))
+
+
+def _plans(plans: tuple[str, ...]) -> tuple[str, ...]:
+    """Plans in the form of entries, which leaves out that it is all of them."""
+    return () if plans == EVERY_PLAN else plans
 
 
 class Journal:
@@ -187,6 +204,9 @@ class Journal:
             until=row.until,
             separate=row.separate,
             notice=row.notice,
+            plans=_plans(row.plans),
+            method=None if row.method is GrantMethod.EXPLICIT else row.method,
+            age=row.age,
             evidence=self._parts.safe.commit(row.patient, salt, evidence.encode()),
         )
         self._add(body, at, random=salt)
@@ -211,6 +231,7 @@ class Journal:
             source=row.source,
             since=row.since,
             until=row.until,
+            plans=_plans(row.plans),
         )
         self._add(body, row.since)
 
@@ -224,6 +245,7 @@ class Journal:
             source=row.source,
             since=row.since,
             until=row.until,
+            plans=_plans(row.plans),
         )
         self._add(body, at)
 
@@ -261,10 +283,16 @@ class Journal:
     # -- persons ----------------------------------------------------------------------------------------------
 
     def subject(
-        self, person: PersonRef, at: Instant, *, standing: Standing | None = None, age: AgeBand | None = None
+        self,
+        person: PersonRef,
+        at: Instant,
+        *,
+        standing: Standing | None = None,
+        age: AgeBand | None = None,
+        stage: LifecycleStage | None = None,
     ) -> None:
         """Coarse facts of a person."""
-        self._add(SubjectBody(subject=person, standing=standing, age=age), at)
+        self._add(SubjectBody(subject=person, standing=standing, age=age, stage=stage), at)
 
     def contact(self, person: PersonRef, row: ContactRow, at: Instant, *, ended: bool = False) -> None:
         """A contact point of a person, its new status, or its end."""

@@ -10,7 +10,7 @@ import attrs
 
 from carelink.engine.journal import Journal
 from carelink.engine.locks import address_gate, person_gate, under_locks
-from carelink.engine.membership import follow_merges
+from carelink.engine.membership import childhoods, follow_merges
 from carelink.engine.parts import Parts
 from carelink.engine.stops import StopOrder, Stopped, apply_stops, name_addresses
 from carelink.errors import InvalidInputError, NotFoundError
@@ -19,7 +19,7 @@ from carelink.model.moment import Instant
 from carelink.model.scope import ANY, Scope
 from carelink.ports.rows import Gate, GrantRow, PatientRow, StopRow
 from carelink.ports.store import Reader, Transaction
-from carelink.vocabulary import GrantState, RecipientRole, StopSource
+from carelink.vocabulary import AgeBand, GrantMethod, GrantState, RecipientRole, StopSource
 
 __all__ = ["GrantOrder", "Ledger", "grant_row", "meets", "people_gates", "people_of"]
 
@@ -40,6 +40,7 @@ class GrantOrder:
         since, until: validity, half open; `since` is when it was given.
         separate: given specifically for this processing.
         notice: version of the notice shown, `[A-Za-z0-9_.-]{0,64}`.
+        method: how it came about.
     """
 
     patient: PatientId
@@ -50,6 +51,7 @@ class GrantOrder:
     until: Instant | None = None
     separate: bool = False
     notice: str = ""
+    method: GrantMethod = GrantMethod.EXPLICIT
 
     def __attrs_post_init__(self) -> None:
         if not self.evidence.strip() or len(self.evidence) > _MAX_EVIDENCE:
@@ -85,11 +87,13 @@ class Ledger:
         now, _ = self.parts.guard.read()
         owners = sorted({row.id for row in people.values()})
         self.parts.safe.prefetch(owners)
-        standing = self._standing(tx, owners)
+        standing, ages = self._standing(tx, owners), childhoods(self.parts, tx, list(people.values()))
         journal, rows, sealed, ids = Journal(self.parts), [], [], []
         for order in orders:
             patient = people[order.patient]
-            row = grant_row(GrantId(self.parts.ref()), attrs.evolve(order, patient=patient.id), now)
+            at = now if order.since is None else order.since
+            named = attrs.evolve(order, patient=patient.id)
+            row = grant_row(GrantId(self.parts.ref()), named, now, ages(patient, at))
             known = _likeness(row, order.evidence)
             if known in standing and (order.since is None or order.since == standing[known].since):
                 ids.append(standing[known].id)
@@ -224,7 +228,10 @@ class Ledger:
 
 def _likeness(row: GrantRow, evidence: str) -> tuple[object, ...]:
     """What two records of one grant have in common; a new end or a separate consent makes it another grant."""
-    return row.patient, row.purposes, row.channels, row.by, row.until, row.separate, row.notice, evidence
+    return (
+        *(row.patient, row.purposes, row.channels, row.plans, row.by),
+        *(row.until, row.separate, row.notice, row.method, evidence),
+    )
 
 
 def people_of(reader: Reader, ids: Sequence[PatientId]) -> People:
@@ -244,8 +251,10 @@ def people_gates(people: People) -> tuple[Gate, ...]:
     return tuple(dict.fromkeys(person_gate(row.person) for row in people.values()))
 
 
-def grant_row(grant: GrantId, order: GrantOrder, now: Instant) -> GrantRow:
-    """The row of a new grant; one that does not say when it was given was given now."""
+def grant_row(grant: GrantId, order: GrantOrder, now: Instant, age: AgeBand | None) -> GrantRow:
+    """The row of a new grant; one that does not say when it was given was given now. `age`: the patient's band
+    then, which only a child's grant keeps.
+    """
     return GrantRow(
         id=grant,
         patient=order.patient,
@@ -256,12 +265,16 @@ def grant_row(grant: GrantId, order: GrantOrder, now: Instant) -> GrantRow:
         until=order.until,
         separate=order.separate,
         notice=order.notice,
+        plans=order.scope.plans,
+        method=order.method,
+        age=age,
     )
 
 
 def meets(grant: GrantRow, scope: Scope) -> bool:
-    """Whether a grant and a scope have a purpose and a channel kind in common."""
-    return _meets(grant.purposes, scope.purposes) and _meets(grant.channels, scope.channels)
+    """Whether a grant and a scope have a purpose, a channel kind and a plan in common."""
+    purposes = _meets(grant.purposes, scope.purposes)
+    return purposes and _meets(grant.channels, scope.channels) and _meets(grant.plans, scope.plans)
 
 
 def _meets(left: Sequence[str], right: Sequence[str]) -> bool:
@@ -273,7 +286,8 @@ def _meets(left: Sequence[str], right: Sequence[str]) -> bool:
 
 def _within(stop: StopRow, scope: Scope) -> bool:
     """Whether the scope covers all that the stop covers; a family covers its members."""
-    return _inside(stop.purposes, scope.purposes) and _inside(stop.channels, scope.channels)
+    purposes = _inside(stop.purposes, scope.purposes)
+    return purposes and _inside(stop.channels, scope.channels) and _inside(stop.plans, scope.plans)
 
 
 def _inside(names: Sequence[str], scope: Sequence[str]) -> bool:

@@ -4,7 +4,7 @@ checked again after.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import partial
 from typing import Any, Final
@@ -25,7 +25,7 @@ from carelink.ports.store import Reader
 from carelink.vault.personal import Personal
 from carelink.vocabulary import AgeBand, ContactStatus, RecipientRole, Standing
 
-__all__ = ["Asked", "Finder", "Found", "Target", "age_band", "ask", "follow_merges", "gates_of"]
+__all__ = ["Asked", "Finder", "Found", "Target", "age_band", "ask", "childhoods", "follow_merges", "gates_of"]
 
 _USABLE_FIRST: Final = {
     ContactStatus.VALID: 0,
@@ -186,17 +186,34 @@ def _read(reader: Reader, asked: Sequence[Asked]) -> _People:
     )
 
 
-def _band(parts: Parts, row: PatientRow, people: _People, at: Instant) -> AgeBand | None:
+def _band(
+    parts: Parts, row: PatientRow, births: Mapping[tuple[str, str], bytes], zone: str, at: Instant
+) -> AgeBand | None:
     """Once an adult, always an adult; everybody younger is worked out from the sealed birth date."""
     if row.age is AgeBand.ADULT or row.age is None:
         return row.age
     born: Personal[Any] | None = None
-    envelope = people.births.get((row.id, "birth_date"))
+    envelope = births.get((row.id, "birth_date"))
     if envelope is not None:
         born = parts.safe.try_open(row.id, "patient", row.id, "birth_date", envelope)
     if born is None or not born.use(lambda value: type(value) is date):
         return None
-    return born.use(partial(age_band, today=local_date(at, row.zone or people.zone)))
+    return born.use(partial(age_band, today=local_date(at, row.zone or zone)))
+
+
+def childhoods(
+    parts: Parts, reader: Reader, rows: Sequence[PatientRow]
+) -> Callable[[PatientRow, Instant], AgeBand | None]:
+    """The age band of each of these patients at an instant; None for adults, and where it cannot be known."""
+    young = [row.id for row in rows if row.age is not AgeBand.ADULT and row.age is not None]
+    births = reader.sealed("patient", young, ("birth_date",)) if young else {}
+    zone = tenant_of(reader).zone if young else ""
+
+    def at_instant(row: PatientRow, at: Instant) -> AgeBand | None:
+        band = _band(parts, row, births, zone, at)
+        return None if band is AgeBand.ADULT else band
+
+    return at_instant
 
 
 def _choose(contacts: Sequence[ContactRow], info: ChannelInfo) -> ContactRow | None:
@@ -245,7 +262,7 @@ class Finder:
         people = _read(reader, self.asked)
         if people != self._people:
             whole = {row.id: row for row in people.patients.values() if sound(row)}
-            bands = {row.id: _band(self.parts, row, people, self.at) for row in whole.values()}
+            bands = {row.id: _band(self.parts, row, people.births, people.zone, self.at) for row in whole.values()}
             self._found = [self._one(item, people, bands) for item in self.asked]
             self._people = people
         return self._found

@@ -1,4 +1,4 @@
-"""What changes a person as a whole: two records that are one person, and death."""
+"""What changes a person as a whole: two records that are one person, death, and the stage of care."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from carelink.errors import InvalidInputError, NotFoundError
 from carelink.model.ids import PatientId
 from carelink.ports.rows import Gate, PatientRow
 from carelink.ports.store import Reader, Transaction
-from carelink.vocabulary import Standing
+from carelink.vocabulary import LifecycleStage, Standing
 
-__all__ = ["mark", "merge"]
+__all__ = ["mark", "merge", "place"]
 
 People = Mapping[PatientId, PatientRow]
 
@@ -72,7 +72,21 @@ def mark(parts: Parts, patient: PatientId, standing: Standing) -> None:
     Raises:
         NotFoundError: the patient is unknown.
     """
+    _change(parts, patient, standing=standing)
 
+
+def place(parts: Parts, patient: PatientId, stage: LifecycleStage) -> None:
+    """Record where a patient stands with the hospital. A merged record means the one it was merged into.
+
+    Raises:
+        NotFoundError: the patient is unknown.
+    """
+    _change(parts, patient, stage=stage)
+
+
+def _change(
+    parts: Parts, patient: PatientId, *, standing: Standing | None = None, stage: LifecycleStage | None = None
+) -> None:
     def look(reader: Reader) -> People:
         rows = follow_merges(reader, [patient])
         if patient not in rows:
@@ -81,12 +95,13 @@ def mark(parts: Parts, patient: PatientId, standing: Standing) -> None:
 
     def work(tx: Transaction, rows: People, _lasts: object) -> None:
         row = rows[patient]
-        if row.standing is standing or row.standing in (Standing.ERASED, Standing.MERGED):
+        after = attrs.evolve(row, standing=standing or row.standing, stage=stage or row.stage)
+        if after == row or row.standing in (Standing.ERASED, Standing.MERGED):
             return
         now, _ = parts.guard.read()
-        tx.put_patient(attrs.evolve(row, standing=standing))
+        tx.put_patient(after)
         journal = Journal(parts)
-        journal.subject(row.person, now, standing=standing)
+        journal.subject(row.person, now, standing=standing, stage=stage)
         journal.write(tx)
 
     under_locks(parts.store, look, _gates, work)

@@ -19,7 +19,7 @@ from carelink.model.ids import PatientId
 from carelink.model.moment import Instant
 from carelink.vault.canonical import Canonical, canonical_email, canonical_id, canonical_phone
 from carelink.vault.personal import Personal
-from carelink.vocabulary import AddressKind, ContactStatus, DisclosureScope, Relation
+from carelink.vocabulary import AddressKind, ContactStatus, DisclosureScope, LifecycleStage, Relation
 
 __all__ = ["Address", "ContactInput", "PatientInput", "Prepared", "Registered", "RelatedInput", "prepare"]
 
@@ -63,6 +63,7 @@ class PatientInput:
         identifiers: (system, value) pairs, at least one; the first is the one that names the record.
         known: the patient must be on record; nobody is created.
         language: a BCP 47 tag. zone: an IANA time zone. Empty: not said.
+        stage: where the patient stands with the hospital; None: not said.
     """
 
     identifiers: tuple[tuple[str, Personal[str]], ...]
@@ -74,6 +75,7 @@ class PatientInput:
     contacts: tuple[ContactInput, ...] = ()
     related: tuple[RelatedInput, ...] = ()
     known: bool = False
+    stage: LifecycleStage | None = None
 
 
 @attrs.frozen(kw_only=True)

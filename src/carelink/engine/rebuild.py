@@ -35,9 +35,10 @@ from carelink.audit.kinds import ContentAction
 from carelink.engine.rebuild_names import Names
 from carelink.engine.rebuild_path import RebuiltPath
 from carelink.model.ids import GrantId, PersonRef, SuppressionId
+from carelink.model.scope import EVERY_PLAN
 from carelink.ports.rows import GrantRow, PatientRow, StopRow
 from carelink.ports.store import Transaction
-from carelink.vocabulary import ContentStatus, GrantState, Standing
+from carelink.vocabulary import ContentStatus, GrantMethod, GrantState, Standing
 
 __all__ = ["Rebuild"]
 
@@ -111,6 +112,9 @@ class Rebuild:
             until=body.until,
             separate=body.separate,
             notice=body.notice,
+            plans=body.plans or EVERY_PLAN,
+            method=body.method or GrantMethod.EXPLICIT,
+            age=body.age,
         )
         self.tx.add_grants([row])
         self._restored += 1
@@ -135,6 +139,7 @@ class Rebuild:
             source=body.source,
             since=body.since,
             until=body.until,
+            plans=body.plans or EVERY_PLAN,
         )
         self.tx.add_stops([row])
         self._restored += 1

@@ -85,6 +85,8 @@ class RebuiltPath:
             state=ReservationState.HELD if body.lease is None else ReservationState.CLAIMED,
             expires=body.expires,
             lease=body.lease,
+            plan=facts.ask.plan,
+            topic=facts.ask.topic,
             **self._recipient(body),
         )
         self._rows[row.id] = row

@@ -26,7 +26,7 @@ from carelink.engine.recovery import ask_channels
 from carelink.errors import StoreError, StoreRestoredError, TamperedError
 from carelink.model.ids import PersonRef, ReservationId
 from carelink.model.moment import Instant
-from carelink.model.scope import Scope
+from carelink.model.scope import EVERY_PLAN, Scope
 from carelink.model.touchpoint import SETTLES
 from carelink.ports.rows import EntryRow, ReservationRow
 from carelink.ports.store import Transaction
@@ -210,9 +210,9 @@ class _Reconciling:
     def _open_under(self, body: SuppressionAddedBody) -> list[ReservationRow]:
         token = None if body.address is None else self.rebuild.names.token(body.address)
         persons = [] if body.person is None else [PersonRef(body.person)]
-        scope = Scope(body.purposes, body.channels)
+        scope = Scope(body.purposes, body.channels, body.plans or EVERY_PLAN)
         rows = self.tx.open_for(persons, [] if token is None else [token])
-        return [row for row in rows if scope.covers(row.purpose, row.channel_kind)]
+        return [row for row in rows if scope.covers(row.purpose, row.channel_kind, row.plan)]
 
     def _end(self, row: ReservationRow, journal: Journal) -> None:
         if row.state is ReservationState.HELD:

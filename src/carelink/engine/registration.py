@@ -12,7 +12,7 @@ import attrs
 from carelink.engine.amendment import Amendment
 from carelink.engine.journal import Journal
 from carelink.engine.membership import age_band, follow_merges
-from carelink.engine.merging import mark, merge
+from carelink.engine.merging import mark, merge, place
 from carelink.engine.parts import Parts
 from carelink.engine.patientinput import ContactInput, PatientInput, Prepared, Registered, RelatedInput, prepare
 from carelink.engine.rowbatch import RowBatch
@@ -23,7 +23,7 @@ from carelink.model.moment import Instant
 from carelink.ports.rows import Gate, PatientRow
 from carelink.ports.store import Reader, Transaction
 from carelink.vault.canonical import canonical_id
-from carelink.vocabulary import AgeBand, Standing
+from carelink.vocabulary import AgeBand, LifecycleStage, Standing
 
 __all__ = ["ContactInput", "PatientInput", "Registered", "Registration", "RelatedInput"]
 
@@ -78,6 +78,10 @@ class Registration:
     def mark(self, patient: PatientId, standing: Standing) -> None:
         """Record that a patient died: see `carelink.engine.merging.mark`."""
         mark(self.parts, patient, standing)
+
+    def stage(self, patient: PatientId, stage: LifecycleStage) -> None:
+        """Record where a patient stands with the hospital: see `carelink.engine.merging.place`."""
+        place(self.parts, patient, stage)
 
     # -- inside --------------------------------------------------------------------------------------------
 
@@ -164,12 +168,13 @@ class Registration:
                 zone=given.zone,
                 language=given.language,
                 created=batch.now,
+                stage=given.stage,
             )
         )
         if given.name is not None:
             batch.sealed.append(safe.seal(patient, "patient", patient, "name", given.name.reveal("seal")))
         batch.identify(patient, new.identifiers)
-        batch.journal.subject(person, batch.now, standing=standing, age=band)
+        batch.journal.subject(person, batch.now, standing=standing, age=band, stage=given.stage)
         batch.add_contacts(patient, person, new.addresses, key_owner=patient)
         for source, found in new.related:
             batch.add_related(source, found, patient, person)

@@ -7,7 +7,7 @@ its scope does not stand, in whichever order the two are reported.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum, unique
 
 import attrs
@@ -15,12 +15,13 @@ import attrs
 from carelink.engine.journal import Journal
 from carelink.engine.ledger import GrantOrder, grant_row, meets, people_gates, people_of
 from carelink.engine.locks import under_locks
+from carelink.engine.membership import childhoods
 from carelink.engine.parts import Parts
 from carelink.model.ids import GrantId, PatientId
 from carelink.model.moment import Instant
 from carelink.ports.rows import GrantRow, PatientRow, SealedRow
 from carelink.ports.store import Transaction
-from carelink.vocabulary import GrantState
+from carelink.vocabulary import AgeBand, GrantState
 
 __all__ = ["Report", "Reported", "Taken"]
 
@@ -73,13 +74,15 @@ class _Work:
     now: Instant
     patients: Mapping[PatientId, PatientRow]
     journal: Journal
+    ages: Callable[[PatientRow, Instant], AgeBand | None]
     held: dict[PatientId, list[_Held]] = attrs.field(factory=dict)
     rows: list[GrantRow] = attrs.field(factory=list)
     sealed: list[SealedRow] = attrs.field(factory=list)
     ends: list[tuple[GrantId, GrantState, Instant]] = attrs.field(factory=list)
 
     def add(self, order: GrantOrder) -> _Held:
-        row = grant_row(GrantId(self.parts.ref()), order, self.now)
+        patient, at = self.patients[order.patient], self.now if order.since is None else order.since
+        row = grant_row(GrantId(self.parts.ref()), order, self.now, self.ages(patient, at))
         held = _Held(row, order.evidence)
         self.held.setdefault(order.patient, []).append(held)
         self.rows.append(row)
@@ -127,7 +130,8 @@ class Reported:
         now, _ = self.parts.guard.read()
         patients = {row.id: row for row in people.values()}
         self.parts.safe.prefetch(list(patients))
-        work = _Work(self.parts, now, patients, Journal(self.parts), self._held(tx, list(patients)))
+        ages = childhoods(self.parts, tx, list(patients.values()))
+        work = _Work(self.parts, now, patients, Journal(self.parts), ages, self._held(tx, list(patients)))
         taken = []
         for report in reports:
             survivor = people[report.order.patient].id

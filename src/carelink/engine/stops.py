@@ -15,7 +15,7 @@ from carelink.model.moment import Instant
 from carelink.model.scope import ANY, PROMOTIONAL, Scope
 from carelink.ports.rows import ReservationRow, StopRow
 from carelink.ports.store import Transaction
-from carelink.vocabulary import ChannelKind, Purpose, ReservationState, StopSource
+from carelink.vocabulary import ReservationState, StopSource
 
 __all__ = ["StopOrder", "Stopped", "apply_stops", "name_addresses", "opt_out_of", "plain_stop_scopes"]
 
@@ -81,8 +81,8 @@ def name_addresses(
     return found
 
 
-def _covered(scopes: Sequence[Scope], purpose: Purpose, kind: ChannelKind) -> bool:
-    return any(scope.covers(purpose, kind) for scope in scopes)
+def _covered(scopes: Sequence[Scope], row: ReservationRow) -> bool:
+    return any(scope.covers(row.purpose, row.channel_kind, row.plan) for scope in scopes)
 
 
 def apply_stops(
@@ -103,6 +103,7 @@ def apply_stops(
             source=source,
             since=now,
             until=order.until,
+            plans=scope.plans,
         )
         for scope in order.scopes
         for person, token in [*((person, None) for person in order.persons), *((None, token) for token in order.tokens)]
@@ -112,7 +113,7 @@ def apply_stops(
     for row in rows:
         journal.suppression(row, None if row.token is None else addresses.get(row.token))
     touched = () if parts.publisher.restored else tx.open_for(order.persons, order.tokens)
-    met = [row for row in touched if _covered(order.scopes, row.purpose, row.channel_kind)]
+    met = [row for row in touched if _covered(order.scopes, row)]
     held = [row for row in met if row.state is ReservationState.HELD]
     flying = [row for row in met if row.state is ReservationState.CLAIMED]
     tx.put_reservations([attrs.evolve(row, state=ReservationState.RELEASED) for row in held])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -13,7 +13,8 @@ from carelink.errors import InvalidInputError
 from carelink.forgetful import forgetful
 from carelink.model.ids import PatientId, RelatedId, is_ref
 from carelink.model.moment import Instant, from_datetime
-from carelink.vocabulary import DisclosureScope, Purpose, word
+from carelink.model.scope import PLAN
+from carelink.vocabulary import DataClass, DisclosureScope, Purpose, word
 
 __all__ = ["Request"]
 
@@ -36,6 +37,10 @@ def _copied(values: Mapping[str, str]) -> Mapping[str, str]:
 
 def _instant(moment: Instant | datetime | None) -> Instant | None:
     return from_datetime(moment) if isinstance(moment, datetime) else moment
+
+
+def _classes(names: Iterable[str]) -> tuple[DataClass, ...]:
+    return tuple(sorted({word(DataClass, name) for name in names}))
 
 
 def _plain(text: object) -> bool:
@@ -63,6 +68,11 @@ class Request:
         reply: it answers the patient's own message.
         wait: over a cap, DEFER instead of REFUSE.
         not_before, useless_after: the window in which the message makes sense, half open; aware `datetime`s.
+        plan: the care plan, programme or series it belongs to, `[a-z][a-z0-9-]*`; it stands in the log, so it names no
+            disease. "" for none.
+        topic: what this contact is about, where policy keeps one contact from being made twice; named like a plan.
+        due_from, due_until: when the plan wants it, half open; outside it is not due.
+        data: kinds of personal data that the choice of this patient read.
 
     Raises:
         InvalidInputError: a field is empty, too long or not in its vocabulary.
@@ -82,6 +92,11 @@ class Request:
     wait: bool = False
     not_before: Instant | None = attrs.field(default=None, converter=_instant)
     useless_after: Instant | None = attrs.field(default=None, converter=_instant)
+    plan: str = ""
+    topic: str = ""
+    due_from: Instant | None = attrs.field(default=None, converter=_instant)
+    due_until: Instant | None = attrs.field(default=None, converter=_instant)
+    data: tuple[DataClass, ...] = attrs.field(default=(), converter=_classes)
 
     def __attrs_post_init__(self) -> None:
         if not all(map(_plain, (self.key, *self.variables, *self.variables.values()))):
@@ -96,6 +111,10 @@ class Request:
             )
         if _CHANNEL.fullmatch(self.channel) is None:
             raise InvalidInputError("a channel name is `[a-z0-9-]{1,32}`")
+        if any(name and PLAN.fullmatch(name) is None for name in (self.plan, self.topic)):
+            raise InvalidInputError(
+                "a plan or topic is named `[a-z][a-z0-9-]*`, at most 32", hint="for example `recheck`"
+            )
         if self.recipient is not None and not is_ref(self.recipient):
             raise InvalidInputError("a recipient is named by the id of a related person")
 

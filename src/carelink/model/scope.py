@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
@@ -11,10 +12,18 @@ import attrs
 from carelink.errors import InvalidInputError
 from carelink.vocabulary import ChannelKind, Family, Purpose
 
-__all__ = ["ANY", "PROMOTIONAL", "Scope", "covers_purpose"]
+__all__ = ["ANY", "EVERY_PLAN", "PLAN", "PROMOTIONAL", "Scope", "covers_purpose"]
 
 ANY: Final = "*"
 """In a scope: every purpose, or every channel kind."""
+
+EVERY_PLAN: Final = (ANY,)
+"""Plans of a scope that speaks of every plan, and of messages that belong to none."""
+
+PLAN: Final = re.compile(r"[a-z][a-z0-9-]{0,31}", re.ASCII)
+"""Name of a plan or of a topic: a care plan, a programme, a series. The hospital's own word; it stands in the log, so
+it names no disease.
+"""
 
 PROMOTIONAL: Final = (
     Family.EDUCATION.value,
@@ -42,14 +51,16 @@ def _sorted(names: Iterable[str]) -> tuple[str, ...]:
 
 @attrs.frozen
 class Scope:
-    """Purposes (exact, family or `*`) on channel kinds (exact or `*`). Empty lists cover nothing.
+    """Purposes (exact, family or `*`) on channel kinds (exact or `*`), within plans (by name or `*`). Empty lists cover
+    nothing. A scope that names a plan speaks only of messages that belong to it.
 
     Raises:
-        InvalidInputError: a word is not in the closed vocabularies.
+        InvalidInputError: a word is not in the closed vocabularies, or a plan is no name.
     """
 
     purposes: tuple[str, ...] = attrs.field(converter=_sorted)
     channels: tuple[str, ...] = attrs.field(default=(ANY,), converter=_sorted)
+    plans: tuple[str, ...] = attrs.field(default=EVERY_PLAN, converter=_sorted)
 
     @purposes.validator
     def _known_purposes(self, _: object, value: tuple[str, ...]) -> None:
@@ -61,6 +72,15 @@ class Scope:
         if not _CHANNELS.issuperset(value):
             raise InvalidInputError("a scope names an unknown channel kind", hint="use sms, email, chat, task or *")
 
-    def covers(self, purpose: Purpose, channel: ChannelKind) -> bool:
-        """Whether a message of this purpose on this kind of channel falls within the scope."""
-        return covers_purpose(self.purposes, purpose) and (channel.value in self.channels or ANY in self.channels)
+    @plans.validator
+    def _named_plans(self, _: object, value: tuple[str, ...]) -> None:
+        if any(plan != ANY and PLAN.fullmatch(plan) is None for plan in value):
+            raise InvalidInputError("a plan is named `[a-z][a-z0-9-]*`, at most 32", hint="for example `recheck-year`")
+
+    def covers(self, purpose: Purpose, channel: ChannelKind, plan: str = "") -> bool:
+        """Whether a message of this purpose on this kind of channel, of this plan (or of none), is within the scope."""
+        if not covers_purpose(self.purposes, purpose):
+            return False
+        if channel.value not in self.channels and ANY not in self.channels:
+            return False
+        return ANY in self.plans or plan in self.plans

@@ -21,6 +21,7 @@ from carelink.model.ids import (
     SuppressionId,
 )
 from carelink.model.moment import Instant
+from carelink.model.scope import EVERY_PLAN
 from carelink.vocabulary import (
     AddressKind,
     AgeBand,
@@ -28,7 +29,9 @@ from carelink.vocabulary import (
     ContactStatus,
     ContentStatus,
     DisclosureScope,
+    GrantMethod,
     GrantState,
+    LifecycleStage,
     Mode,
     Outcome,
     Purpose,
@@ -92,6 +95,7 @@ class PatientRow:
     language: str = ""
     created: Instant
     merged_into: PatientId | None = None
+    stage: LifecycleStage | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -167,6 +171,9 @@ class GrantRow:
     notice: str = ""
     state: GrantState = GrantState.GIVEN
     ended_at: Instant | None = None
+    plans: tuple[str, ...] = EVERY_PLAN
+    method: GrantMethod = GrantMethod.EXPLICIT
+    age: AgeBand | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -182,6 +189,7 @@ class StopRow:
     since: Instant
     until: Instant | None = None
     lifted_at: Instant | None = None
+    plans: tuple[str, ...] = EVERY_PLAN
 
 
 @attrs.frozen(kw_only=True)
@@ -237,6 +245,8 @@ class ReservationRow:
     outcome: Outcome | None = None
     delivery: str = ""
     provider: bytes | None = None
+    plan: str = ""
+    topic: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -251,6 +261,8 @@ class TouchRow:
     channel_kind: ChannelKind
     reply: bool
     at: Instant
+    plan: str = ""
+    topic: str = ""
 
 
 @attrs.frozen(kw_only=True)

@@ -30,7 +30,7 @@ def _lists(row: _Listing) -> Iterable[Sequence[str]]:
         case ContactRow():
             return (row.zones,)
         case GrantRow() | StopRow():
-            return (row.purposes, row.channels)
+            return (row.purposes, row.channels, row.plans)
         case TemplateRow():
             return (row.purposes, row.channels, row.variables, row.approvers)
 

@@ -21,7 +21,9 @@ from hypothesis import strategies as st
 from carelink.consent.facts import (
     Absent,
     Ask,
+    CalendarFact,
     ChannelFact,
+    ClinicianFact,
     ClockState,
     ContactFact,
     ContentFact,
@@ -29,6 +31,7 @@ from carelink.consent.facts import (
     GrantFact,
     GuardianFact,
     Known,
+    ScreeningFact,
     StopFact,
     StoreState,
     Touch,
@@ -36,20 +39,25 @@ from carelink.consent.facts import (
     VetoFact,
     ZoneFact,
     ZoneFacts,
+    touch_marks,
 )
 from carelink.model.ids import AddressRef, PersonRef
 from carelink.model.moment import DAY, MINUTE, Instant, parse_instant
-from carelink.model.scope import ANY, Scope
+from carelink.model.scope import ANY, EVERY_PLAN, Scope
 from carelink.testing.pack_strategies import RULE_KINDS, pack_texts, packs, policies
 from carelink.vocabulary import (
     AgeBand,
     ChannelKind,
     ContactStatus,
     ContentStatus,
+    DataClass,
     DisclosureScope,
     Family,
+    GrantMethod,
     GrantState,
+    LifecycleStage,
     Mode,
+    ProviderState,
     Purpose,
     RecipientRole,
     Standing,
@@ -93,7 +101,11 @@ _SCOPE: Final = st.builds(
     Scope,
     st.lists(st.sampled_from(_PURPOSES), min_size=1, max_size=3),
     st.lists(st.sampled_from(_CHANNELS), min_size=1, max_size=2),
+    st.sampled_from((EVERY_PLAN, EVERY_PLAN, EVERY_PLAN, ("recheck-year",), ("recheck-year", "walk-21"))),
 )
+_PLAN: Final = st.sampled_from(("recheck-year", "walk-21"))
+_TOPIC: Final = st.sampled_from(("day-one", "nurse-call"))
+_CATEGORIES: Final = ("absolute", "efficacy", "pressure", "sensitive")
 _TOUCHED: Final = st.sampled_from(
     tuple((purpose, kind, binds) for purpose in Purpose for kind in ChannelKind for binds in _LETTERS)
 )
@@ -135,6 +147,8 @@ def grant_facts(draw: st.DrawFn, at: st.SearchStrategy[Instant] | None = None) -
         until=_until(draw, since, when),
         ended_at=_until(draw, since, when),
         separate=draw(_FLAG),
+        method=draw(st.sampled_from(GrantMethod)) if draw(_TENTH) else GrantMethod.EXPLICIT,
+        age=draw(st.sampled_from((AgeBand.FROM_8, AgeBand.FROM_14))) if draw(_TENTH) else None,
         notice="v1",
     )
 
@@ -158,11 +172,12 @@ def stop_facts(draw: st.DrawFn, at: st.SearchStrategy[Instant] | None = None) ->
 def touches(draw: st.DrawFn, at: st.SearchStrategy[Instant] | None = None) -> Touch:
     """One counted touchpoint."""
     purpose, kind, binds = draw(_TOUCHED)
-    return Touch(draw(instants() if at is None else at), purpose, kind, binds, draw(_TENTH))
+    plan, topic = draw(_PLAN) if draw(_TENTH) else "", draw(_TOPIC) if draw(_TENTH) else ""
+    return Touch(draw(instants() if at is None else at), purpose, kind, binds, draw(_TENTH), plan, topic)
 
 
 def _touch_order(touch: Touch) -> tuple[Any, ...]:
-    return (touch.at, touch.purpose, touch.channel_kind, touch.binds, touch.reply)
+    return (touch.at, touch.purpose, touch.channel_kind, touch.binds, touch_marks(touch))
 
 
 @st.composite
@@ -272,6 +287,24 @@ def good_facts(at: Instant = NOW, **asked: Any) -> Facts:
     )
 
 
+@st.composite
+def screening_facts(draw: st.DrawFn) -> ScreeningFact:
+    """What screening may say of a text."""
+    findings = st.tuples(st.sampled_from(_CATEGORIES), st.sampled_from(("refuse", "hold", "annotate")))
+    return ScreeningFact(
+        lists="ef" * 32,
+        findings=tuple(sorted(draw(st.sets(findings, max_size=3)))),
+        marks=tuple(sorted(draw(st.sets(st.sampled_from(("identity", "opt_out")))))),
+    )
+
+
+@st.composite
+def calendar_facts(draw: st.DrawFn, at: Instant = NOW) -> CalendarFact:
+    """A calendar from the day before on, which may end soon."""
+    days = draw(st.text("wr", min_size=1, max_size=40))
+    return CalendarFact(id="CN", first=at // DAY - 1, days=days, data="calendar-test")
+
+
 def _odd(when: st.SearchStrategy[Instant]) -> dict[str, st.SearchStrategy[Any]]:
     """What each fact may be besides good."""
     grants = st.lists(grant_facts(when), max_size=3, unique_by=lambda grant: grant.ref)
@@ -296,13 +329,31 @@ def _odd(when: st.SearchStrategy[Instant]) -> dict[str, st.SearchStrategy[Any]]:
             approvals=st.integers(0, 3),
             since=when,
             until=st.none() | when,
+            clinical=st.integers(0, 3),
+            commercial=st.integers(0, 1),
+            ethics=st.integers(0, 1),
+            lapsed=st.integers(0, 1),
+            number_until=st.none() | when,
+            data=st.sampled_from(((), (DataClass.APPOINTMENT,), (DataClass.DIAGNOSIS, DataClass.IDENTITY))),
+            provider=st.none() | st.sampled_from(ProviderState),
         ),
-        "channel": st.builds(ChannelFact, local=_FLAG, usable=_FLAG, allow_listed=_FLAG),
+        "channel": st.builds(
+            ChannelFact,
+            local=_FLAG,
+            usable=_FLAG,
+            allow_listed=_FLAG,
+            region=st.sampled_from(("", "CN", "US")),
+            agreement_until=st.none() | when,
+        ),
         "mode": st.sampled_from(Mode),
         "clock": st.sampled_from(ClockState),
         "store": st.sampled_from(StoreState),
         "keys_available": _FLAG,
         "vetoes": st.just((VetoFact("plugin", "no"),)),
+        "stage": st.none() | st.sampled_from(LifecycleStage),
+        "clinician": st.none() | st.builds(ClinicianFact, since=when, until=st.none() | when),
+        "screening": st.none() | screening_facts(),
+        "calendars": st.just(()) | st.tuples(calendar_facts()),
     }
 
 
@@ -322,6 +373,12 @@ def _asks(draw: st.DrawFn, when: st.SearchStrategy[Instant]) -> Ask:
         disclosure=draw(st.none() | st.sampled_from(DisclosureScope)),
         automated=draw(_FLAG),
         reply=draw(_TENTH),
+        plan=draw(_PLAN) if draw(_TENTH) else "",
+        topic=draw(_TOPIC) if draw(_TENTH) else "",
+        due_from=draw(when) if draw(_TENTH) else None,
+        due_until=draw(when) if draw(_TENTH) else None,
+        data=tuple(sorted(draw(st.sets(st.sampled_from(DataClass), max_size=2)))) if draw(_TENTH) else (),
+        clinician=_ref(9) if draw(_TENTH) else "",
         wait=draw(_FLAG),
         not_before=draw(st.none() | when) if windowed else None,
         useless_after=draw(st.none() | when) if windowed else None,

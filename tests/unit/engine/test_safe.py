@@ -40,7 +40,7 @@ def test_how_long_to_wait_is_no_content(world):
 
 def test_every_field_of_a_request_is_content_or_named_here():
     told = {"patient", "purpose", "channel", "template", "version", "variables", "recipient", "disclosure", "automated",
-            "reply", "not_before", "useless_after"}  # fmt: skip
+            "reply", "not_before", "useless_after", "plan", "topic", "due_from", "due_until", "data"}  # fmt: skip
     assert {field.name for field in attrs.fields(Request)} - told == {"key", "wait"}
 
 

@@ -39,7 +39,7 @@ class GivenBy:
         if (verdict := absent(self.rule, facts.grants)) is not None:
             return verdict
         assert isinstance(facts.grants, Known)
-        covers = facts.ask.purpose, facts.ask.channel_kind
+        covers = facts.ask.purpose, facts.ask.channel_kind, facts.ask.plan
         covering = [grant for grant in facts.grants.value if grant.scope.covers(*covers)]
         if self._passes(covering, facts.at):
             return permit(self.rule)

@@ -32,7 +32,7 @@ class Grant:
         return cls(rule, read.flag("separate", default=False), read.words("by", roles, roles))
 
     def _fits(self, grant: GrantFact, facts: Facts) -> bool:
-        if not grant.scope.covers(facts.ask.purpose, facts.ask.channel_kind):
+        if not grant.scope.covers(facts.ask.purpose, facts.ask.channel_kind, facts.ask.plan):
             return False
         return (grant.separate or not self.separate) and grant.by.value in self.by
 

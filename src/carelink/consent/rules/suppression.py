@@ -17,7 +17,7 @@ _OPTED_OUT = frozenset({StopSource.REPLY, StopSource.UNSUBSCRIBE, StopSource.COM
 
 def _stands(stop: StopFact, facts: Facts) -> bool:
     # A stop binds from its commit: that the clock of who recorded it was ahead must not open a gap (P3).
-    covers = stop.scope.covers(facts.ask.purpose, facts.ask.channel_kind)
+    covers = stop.scope.covers(facts.ask.purpose, facts.ask.channel_kind, facts.ask.plan)
     return covers and (stop.until is None or facts.at < stop.until)
 
 

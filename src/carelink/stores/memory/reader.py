@@ -185,6 +185,8 @@ class MemoryReader:
                 channel_kind=row.channel_kind,
                 reply=row.reply,
                 at=row.at,
+                plan=row.plan,
+                topic=row.topic,
             )
             for row in self._reservations()
             if row.state in COUNTS and row.at >= since and _touches(row, wanted, addresses)

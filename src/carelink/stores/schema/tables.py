@@ -64,7 +64,8 @@ _table("gates", _key("kind"), _key("key"), _long("last"), rowid=False)
 
 # -- persons and addresses ----------------------------------------------------------------------------------
 _patients = _table("patients", _key("id"), _text("person"), _text("standing"), _text("age", null=True), _text("zone"),
-                   _text("language"), _long("created"), _text("merged_into", null=True))  # fmt: skip
+                   _text("language"), _long("created"), _text("merged_into", null=True),
+                   _text("stage", null=True))  # fmt: skip
 _index("patients_person", _patients.c.person, unique=True)
 _index("patients_merged", _patients.c.merged_into, where="merged_into IS NOT NULL")
 _related = _table("related", _key("id"), _text("patient"), _text("person"), _text("relation"), _text("standing"),
@@ -85,11 +86,11 @@ _index("blind_row", _blind.c.row)
 # -- consent and content ------------------------------------------------------------------------------------
 _grants = _table("grants", _key("id"), _text("patient"), _text("purposes"), _text("channels"), _text("by"),
                  _long("since"), _long("until", null=True), _flag("separate"), _text("notice"), _text("state"),
-                 _long("ended_at", null=True))  # fmt: skip
+                 _long("ended_at", null=True), _text("plans"), _text("method"), _text("age", null=True))  # fmt: skip
 _index("grants_patient", _grants.c.patient)
 _stops = _table("stops", _key("id"), _text("person", null=True), _text("token", null=True), _text("purposes"),
                 _text("channels"), _text("source"), _long("since"), _long("until", null=True),
-                _long("lifted_at", null=True),
+                _long("lifted_at", null=True), _text("plans"),
                 CheckConstraint("(person IS NULL) <> (token IS NULL)", name="stops_bind_one"))  # fmt: skip
 _index("stops_person", _stops.c.person, where="person IS NOT NULL")
 _index("stops_token", _stops.c.token, where="token IS NOT NULL")
@@ -104,7 +105,7 @@ _reservations = _table("reservations", _key("id"), _text("request"), _blob("mac"
                        _text("token"), _text("address"), _text("purpose"), _text("channel"), _text("channel_kind"),
                        _text("template"), _flag("template_version"), _flag("reply"), _long("at"), _text("state"),
                        _long("expires"), _long("lease", null=True), _text("outcome", null=True), _text("delivery"),
-                       _blob("provider", null=True))  # fmt: skip
+                       _blob("provider", null=True), _text("plan"), _text("topic"))  # fmt: skip
 _index("reservations_request", _reservations.c.request, unique=True, where=_STANDING)
 _index("reservations_subject", _reservations.c.subject, _reservations.c.at)
 _index("reservations_recipient", _reservations.c.recipient, _reservations.c.at)

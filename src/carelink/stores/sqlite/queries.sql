@@ -29,10 +29,10 @@ ON g.kind = json_extract(k.value, '$[0]') AND g.key = json_extract(k.value, '$[1
 -- name: advance
 UPDATE gates SET last = ? WHERE kind = ? AND key = ? AND last < ?;
 -- name: patients
-SELECT p.id, person, standing, age, zone, language, created, merged_into
+SELECT p.id, person, standing, age, zone, language, created, merged_into, stage
 FROM json_each(?) AS k CROSS JOIN patients AS p ON p.id = k.value;
 -- name: patients_by_person
-SELECT p.id, person, standing, age, zone, language, created, merged_into
+SELECT p.id, person, standing, age, zone, language, created, merged_into, stage
 FROM json_each(?) AS k CROSS JOIN patients AS p ON p.person = k.value;
 -- name: aliases
 WITH RECURSIVE chain (root, id) AS (
@@ -42,11 +42,13 @@ WITH RECURSIVE chain (root, id) AS (
 )
 SELECT chain.root, p.person FROM chain JOIN patients AS p ON p.id = chain.id ORDER BY p.person;
 -- name: page_patients
-SELECT id, person, standing, age, zone, language, created, merged_into FROM patients WHERE id > ? ORDER BY id LIMIT ?;
+SELECT id, person, standing, age, zone, language, created, merged_into, stage FROM patients WHERE id > ? ORDER BY id LIMIT ?;
 -- name: add_patient
-INSERT INTO patients (id, person, standing, age, zone, language, created, merged_into) VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO patients (id, person, standing, age, zone, language, created, merged_into, stage)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- name: put_patient
-UPDATE patients SET person = ?, standing = ?, age = ?, zone = ?, language = ?, created = ?, merged_into = ? WHERE id = ?;
+UPDATE patients SET person = ?, standing = ?, age = ?, zone = ?, language = ?, created = ?, merged_into = ?,
+  stage = ? WHERE id = ?;
 -- name: related
 SELECT r.id, patient, person, relation, standing, verified, acts, scopes, since, until
 FROM json_each(?) AS k CROSS JOIN related AS r ON r.patient = k.value ORDER BY since, r.id;
@@ -79,36 +81,36 @@ SELECT a.token, a.address FROM json_each(?) AS k CROSS JOIN addresses AS a ON a.
 -- name: name_address
 INSERT OR IGNORE INTO addresses (token, address) VALUES (?, ?);
 -- name: grants
-SELECT g.id, patient, purposes, channels, by, since, until, separate, notice, state, ended_at
+SELECT g.id, patient, purposes, channels, by, since, until, separate, notice, state, ended_at, plans, method, g.age
 FROM json_each(?) AS k CROSS JOIN grants AS g ON g.patient = k.value ORDER BY since, g.id;
 -- name: add_grant
-INSERT INTO grants (id, patient, purposes, channels, by, since, until, separate, notice, state, ended_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO grants (id, patient, purposes, channels, by, since, until, separate, notice, state, ended_at, plans, method, age)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- name: put_grant
 UPDATE grants SET patient = ?, purposes = ?, channels = ?, by = ?, since = ?, until = ?, separate = ?, notice = ?,
-  state = ?, ended_at = ? WHERE id = ?;
+  state = ?, ended_at = ?, plans = ?, method = ?, age = ? WHERE id = ?;
 -- name: end_grant
 UPDATE grants SET state = ?, ended_at = ? WHERE id = ? AND state = 'given';
 -- name: stops
-SELECT s.id, person, token, purposes, channels, source, since, until, lifted_at
+SELECT s.id, person, token, purposes, channels, source, since, until, lifted_at, plans
 FROM json_each(?) AS k CROSS JOIN stops AS s ON s.person = k.value WHERE lifted_at IS NULL
 UNION
-SELECT s.id, person, token, purposes, channels, source, since, until, lifted_at
+SELECT s.id, person, token, purposes, channels, source, since, until, lifted_at, plans
 FROM json_each(?) AS k CROSS JOIN stops AS s ON s.token = k.value WHERE lifted_at IS NULL
 ORDER BY since, 1;
 -- name: add_stop
-INSERT INTO stops (id, person, token, purposes, channels, source, since, until, lifted_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO stops (id, person, token, purposes, channels, source, since, until, lifted_at, plans)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- name: lift_stop
 UPDATE stops SET lifted_at = ? WHERE id = ? AND lifted_at IS NULL;
 -- name: touches
-SELECT r.id, subject, recipient, token, purpose, channel_kind, reply, at
+SELECT r.id, subject, recipient, token, purpose, channel_kind, reply, at, plan, topic
 FROM json_each(?) AS k CROSS JOIN reservations AS r ON r.subject = k.value AND at >= ? WHERE state <> 'released'
 UNION
-SELECT r.id, subject, recipient, token, purpose, channel_kind, reply, at
+SELECT r.id, subject, recipient, token, purpose, channel_kind, reply, at, plan, topic
 FROM json_each(?) AS k CROSS JOIN reservations AS r ON r.recipient = k.value AND at >= ? WHERE state <> 'released'
 UNION
-SELECT r.id, subject, recipient, token, purpose, channel_kind, reply, at
+SELECT r.id, subject, recipient, token, purpose, channel_kind, reply, at, plan, topic
 FROM json_each(?) AS k CROSS JOIN reservations AS r ON r.token = k.value AND at >= ? WHERE state <> 'released'
 ORDER BY at, 1;
 -- name: recall
@@ -132,8 +134,9 @@ ORDER BY at, 1;
 SELECT * FROM reservations WHERE token = ? AND channel_kind = ? AND state = 'spent' ORDER BY at DESC, id DESC LIMIT 1;
 -- name: add_reservation
 INSERT INTO reservations (id, request, mac, decision, patient, contact, subject, recipient, role, token, address,
-  purpose, channel, channel_kind, template, template_version, reply, at, state, expires, lease, outcome, delivery, provider)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+  purpose, channel, channel_kind, template, template_version, reply, at, state, expires, lease, outcome, delivery, provider,
+  plan, topic)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- name: settle_reservation
 UPDATE reservations SET contact = ?, recipient = ?, role = ?, token = ?, address = ?, at = ?, state = ?, lease = ?,
   outcome = ?, delivery = ?, provider = ? WHERE id = ?;

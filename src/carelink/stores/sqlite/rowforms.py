@@ -27,7 +27,9 @@ from carelink.vocabulary import (
     ContactStatus,
     ContentStatus,
     DisclosureScope,
+    GrantMethod,
     GrantState,
+    LifecycleStage,
     Mode,
     Outcome,
     Purpose,
@@ -50,6 +52,7 @@ _SCOPE, _ADDRESS_KIND, _CONTACT = _words(DisclosureScope), _words(AddressKind), 
 _ROLE, _GRANT, _SOURCE, _MODE = _words(RecipientRole), _words(GrantState), _words(StopSource), _words(Mode)
 _CONTENT, _PURPOSE, _CHANNEL = _words(ContentStatus), _words(Purpose), _words(ChannelKind)
 _STATE, _OUTCOME = _words(ReservationState), {None: None, **_words(Outcome)}
+_METHOD, _STAGE = _words(GrantMethod), {None: None, **_words(LifecycleStage)}
 
 
 def split(text: str) -> tuple[str, ...]:
@@ -76,13 +79,13 @@ def tenant_values(row: TenantRow) -> tuple[Any, ...]:
 def patient_row(r: Sequence[Any]) -> PatientRow:
     """A patient."""
     return PatientRow(id=r[0], person=r[1], standing=_STANDING[r[2]], age=_AGE[r[3]], zone=r[4], language=r[5],
-                      created=r[6], merged_into=r[7])  # fmt: skip
+                      created=r[6], merged_into=r[7], stage=_STAGE[r[8]])  # fmt: skip
 
 
 def patient_values(row: PatientRow) -> tuple[Any, ...]:
     """Its values, for the insert."""
     return (row.id, row.person, row.standing._value_, _value(row.age), row.zone, row.language, row.created,
-            row.merged_into)  # fmt: skip
+            row.merged_into, _value(row.stage))  # fmt: skip
 
 
 def related_row(r: Sequence[Any]) -> RelatedRow:
@@ -113,25 +116,29 @@ def contact_values(row: ContactRow) -> tuple[Any, ...]:
 def grant_row(r: Sequence[Any]) -> GrantRow:
     """A grant."""
     return GrantRow(id=r[0], patient=r[1], purposes=split(r[2]), channels=split(r[3]), by=_ROLE[r[4]], since=r[5],
-                    until=r[6], separate=bool(r[7]), notice=r[8], state=_GRANT[r[9]], ended_at=r[10])  # fmt: skip
+                    until=r[6], separate=bool(r[7]), notice=r[8], state=_GRANT[r[9]], ended_at=r[10],
+                    plans=split(r[11]), method=_METHOD[r[12]], age=_AGE[r[13]])  # fmt: skip
 
 
 def grant_values(row: GrantRow) -> tuple[Any, ...]:
     """Its values, for the insert."""
     return (row.id, row.patient, ",".join(row.purposes), ",".join(row.channels), row.by._value_, row.since, row.until,
-            int(row.separate), row.notice, row.state._value_, row.ended_at)  # fmt: skip
+            int(row.separate), row.notice, row.state._value_, row.ended_at, ",".join(row.plans), row.method._value_,
+            _value(row.age))  # fmt: skip
 
 
 def stop_row(r: Sequence[Any]) -> StopRow:
     """A suppression."""
     return StopRow(id=r[0], person=r[1], token=None if r[2] is None else bytes.fromhex(r[2]), purposes=split(r[3]),
-                   channels=split(r[4]), source=_SOURCE[r[5]], since=r[6], until=r[7], lifted_at=r[8])  # fmt: skip
+                   channels=split(r[4]), source=_SOURCE[r[5]], since=r[6], until=r[7], lifted_at=r[8],
+                   plans=split(r[9]))  # fmt: skip
 
 
 def stop_values(row: StopRow) -> tuple[Any, ...]:
     """Its values, for the insert."""
     return (row.id, row.person, None if row.token is None else row.token.hex(), ",".join(row.purposes),
-            ",".join(row.channels), row.source._value_, row.since, row.until, row.lifted_at)  # fmt: skip
+            ",".join(row.channels), row.source._value_, row.since, row.until, row.lifted_at,
+            ",".join(row.plans))  # fmt: skip
 
 
 def template_row(r: Sequence[Any]) -> TemplateRow:
@@ -166,7 +173,7 @@ def token(r: Sequence[Any]) -> bytes:
 def touch_row(r: Sequence[Any]) -> TouchRow:
     """A touch."""
     return TouchRow(reservation=r[0], subject=r[1], recipient=r[2], token=bytes.fromhex(r[3]), purpose=_PURPOSE[r[4]],
-                    channel_kind=_CHANNEL[r[5]], reply=bool(r[6]), at=r[7])  # fmt: skip
+                    channel_kind=_CHANNEL[r[5]], reply=bool(r[6]), at=r[7], plan=r[8], topic=r[9])  # fmt: skip
 
 
 def reservation_row(r: Sequence[Any]) -> ReservationRow:
@@ -175,7 +182,8 @@ def reservation_row(r: Sequence[Any]) -> ReservationRow:
                           recipient=r[7], role=_ROLE[r[8]], token=bytes.fromhex(r[9]), address=r[10],
                           purpose=_PURPOSE[r[11]], channel=r[12], channel_kind=_CHANNEL[r[13]], template=r[14],
                           template_version=r[15], reply=bool(r[16]), at=r[17], state=_STATE[r[18]], expires=r[19],
-                          lease=r[20], outcome=_OUTCOME[r[21]], delivery=r[22], provider=r[23])  # fmt: skip
+                          lease=r[20], outcome=_OUTCOME[r[21]], delivery=r[22], provider=r[23],
+                          plan=r[24], topic=r[25])  # fmt: skip
 
 
 def reservation_values(row: ReservationRow) -> tuple[Any, ...]:
@@ -183,7 +191,7 @@ def reservation_values(row: ReservationRow) -> tuple[Any, ...]:
     return (row.id, row.request, row.mac, row.decision, row.patient, row.contact, row.subject, row.recipient,
             row.role._value_, row.token.hex(), row.address, row.purpose._value_, row.channel, row.channel_kind._value_,
             row.template, row.template_version, int(row.reply), row.at, row.state._value_, row.expires, row.lease,
-            _value(row.outcome), row.delivery, row.provider)  # fmt: skip
+            _value(row.outcome), row.delivery, row.provider, row.plan, row.topic)  # fmt: skip
 
 
 def settle_values(row: ReservationRow) -> tuple[Any, ...]:

@@ -26,7 +26,7 @@ _TABLES: Final = {
     "entries": ("id long, request text, data blob", "id"),
     "gates": ("kind text, key text, last long", "kind key"),
     "patients": (("id text, person text, standing text, age text?, zone text, language text, created long, "
-                 "merged_into text?"), "id"),
+                 "merged_into text?, stage text?"), "id"),
     "related": (("id text, patient text, person text, relation text, standing text, verified int, acts int, "
                 "scopes text, since long, until long?"), "id"),
     "contacts": (("id text, owner text, person text, kind text, token text, address text, status text, "
@@ -35,16 +35,17 @@ _TABLES: Final = {
     "sealed": ("tbl text, row text, col text, envelope blob", "tbl row col"),
     "blind": ("col text, version int, value text, row text", "col version value row"),
     "grants": (("id text, patient text, purposes text, channels text, by text, since long, until long?, separate int, "
-               "notice text, state text, ended_at long?"), "id"),
+               "notice text, state text, ended_at long?, plans text, method text, age text?"), "id"),
     "stops": (("id text, person text?, token text?, purposes text, channels text, source text, since long, "
-               "until long?, lifted_at long?"), "id"),
+               "until long?, lifted_at long?, plans text"), "id"),
     "templates": (("name text, version int, status text, purposes text, channels text, language text, subject text, "
                   "body text, variables text, digest text, since long, until long?, approvers text"), "name version"),
     "packs": ("digest text, data blob", "digest"),
     "reservations": (("id text, request text, mac blob, decision text, patient text, contact text, subject text, "
                      "recipient text, role text, token text, address text, purpose text, channel text, "
                      "channel_kind text, template text, template_version int, reply int, at long, state text, "
-                     "expires long, lease long?, outcome text?, delivery text, provider blob?"), "id"),
+                     "expires long, lease long?, outcome text?, delivery text, provider blob?, plan text, "
+                     "topic text"), "id"),
     "allow_list": ("token text", "token"),
     "channel_stops": ("channel text", "channel"),
     "events": ("channel text, event text", "channel event"),
