@@ -1,10 +1,11 @@
-"""`carelink content add|approve|withdraw|show`: template versions and their approvals."""
+"""`carelink content add|approve|withdraw|show|screen`: template versions and their approvals, and screening a text."""
 
 from __future__ import annotations
 
 import argparse
 
 from carelink.cli.common import console, instant, open_link, read_input, split, table
+from carelink.cli.content_screen import add_screen
 from carelink.cli.exit_codes import Exit
 from carelink.errors import InvalidInputError, NotFoundError
 from carelink.model.moment import to_datetime
@@ -14,7 +15,7 @@ __all__ = ["add"]
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the parsers."""
-    parser = commands.add_parser("content", help="templates: register, approve, withdraw")
+    parser = commands.add_parser("content", help="templates: register, approve, withdraw, screen")
     verbs = parser.add_subparsers(dest="verb", required=True)
     new = verbs.add_parser("add", help="register a template version as a draft")
     new.add_argument("name")
@@ -40,6 +41,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     show.add_argument("name")
     show.add_argument("--version", type=int, default=0, help="0 is the newest")
     show.set_defaults(run=_show)
+    add_screen(verbs)
 
 
 def _body(name: str) -> str:

@@ -81,6 +81,7 @@ class WordLists:
         self.patterns: Final = tuple(
             self._pattern(entry, word) for entry in entries for word in entry.words if _is_pattern(word)
         )
+        self.mark_sources: Final = {mark.id: mark.sources for one in found for mark in one.marks}
         marks: dict[str, list[str]] = {}
         for one in found:
             for mark in one.marks:
