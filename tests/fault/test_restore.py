@@ -586,9 +586,9 @@ def test_a_claim_nobody_settled_is_looked_up_or_unknown(tmp_path: Path, lookup: 
         with pytest.raises(StoreError) as caught:
             ward.reconcile()
         assert "in flight" in str(caught.value)
-        world.clock.advance(2 * MINUTE)
+        world.clock.advance(4 * MINUTE)
     assert ward.reconcile().done
-    world.clock.advance(2 * MINUTE)
+    world.clock.advance(4 * MINUTE)
     outcome = ward.link.send(request)
     if after or not lookup:
         assert len(channel.handed) == 1

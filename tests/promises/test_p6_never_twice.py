@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
+from carelink.app import CareLink
 from carelink.audit.bodies import HandoverBody
 from carelink.audit.entry import parse_entry
 from carelink.consent.reasons import ReasonCode
+from carelink.engine.parts import LEASE, MAX_SKEW
 from carelink.errors import ConflictError
-from carelink.model.moment import DAY
-from carelink.vocabulary import Effect, Outcome
+from carelink.model.moment import DAY, SECOND, Instant, parse_instant
+from carelink.testing.fakes import FakeClock, RecordingChannel
+from carelink.testing.world import World
+from carelink.vocabulary import AddressKind, ChannelKind, Effect, Outcome
 
 COUNTED = (Outcome.ACCEPTED, Outcome.AWAITING_HUMAN, Outcome.UNKNOWN)
 
@@ -78,3 +83,26 @@ def test_a_key_names_one_contact(world):
     with pytest.raises(ConflictError):
         world.link.send(world.ask(world.patient(), key="k"))
     assert len(world.email.handed) == 1
+
+
+@pytest.mark.parametrize("ahead", [LEASE, 30 * SECOND, 66 * SECOND, 110 * SECOND, MAX_SKEW])
+def test_a_process_whose_clock_is_ahead_does_not_give_back_what_is_being_handed_over(tmp_path, ahead):
+    """Two processes, each trusting its clock: what one is handing over is long overdue by the other's."""
+    clock = FakeClock(parse_instant("2026-01-15T10:00:00+08:00"))
+    far = RecordingChannel("far", ChannelKind.EMAIL, AddressKind.EMAIL, clock=clock, lookup=True)
+    world = World(tmp_path / "w", sqlite=True, channels=[far], clock=clock)
+    world.content()
+    request = world.ask(world.patient())
+    other = CareLink(attrs.evolve(world._wire(), clock=FakeClock(Instant(clock.now() + ahead))))
+
+    def meanwhile(_prepared):
+        far.before_send = None
+        assert other.recover().in_flight == 1
+        assert other.send(request).in_flight
+
+    far.before_send = meanwhile
+    assert world.link.send(request).receipt.outcome is Outcome.ACCEPTED
+    assert len(far.handed) == len(attempts(world)) == 1
+    other.close()
+    assert world.divergences() == []
+    world.link.close()

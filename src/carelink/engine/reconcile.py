@@ -224,7 +224,7 @@ class _Reconciling:
         over = row.lease is not None and row.lease <= self.now
         outcome = ask_channels(self.parts, [row], envelopes, people, self.now).get(row.id) if over else None
         if outcome is None:
-            raise StoreError("claims of another run may be in flight", hint="stop it, and try again in a minute")
+            raise StoreError("claims of another run may be in flight", hint="stop it, and try again in a few minutes")
         after = attrs.evolve(row, state=SETTLES[outcome], outcome=outcome)
         self.tx.put_reservations([after])
         journal.recovered(after, "deadline" if outcome is Outcome.UNKNOWN else "lookup", self.now)

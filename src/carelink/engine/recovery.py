@@ -13,7 +13,7 @@ from carelink.engine.handover import attempt_key
 from carelink.engine.journal import Journal
 from carelink.engine.locks import gates_of_rows
 from carelink.engine.membership import follow_merges
-from carelink.engine.parts import Parts
+from carelink.engine.parts import MAX_SKEW, Parts
 from carelink.errors import CarelinkError
 from carelink.model.ids import PatientId
 from carelink.model.moment import MINUTE, Instant, Micros
@@ -25,11 +25,11 @@ from carelink.vocabulary import Outcome, ReservationState
 
 __all__ = ["GRACE", "Recovered", "ask_channels", "recover"]
 
-GRACE: Final = Micros(1 * MINUTE)
-"""How long after its lease a claim may still be at a channel: an attempt begun within the lease may outlast it. Until
-then "not found" is no answer, except where the channel proves that a repeat is harmless (P6, ADR 0026).
+GRACE: Final = Micros(MAX_SKEW + 1 * MINUTE)
+"""How long after its lease a claim may still be at a channel: an attempt begun within the lease may outlast it, and the
+clock of the process that makes it may be behind this one by as much as is still trusted. Until then "not found" is no
+answer, except where the channel proves that a repeat is harmless (P6, ADR 0026, 0035).
 """
-
 _BATCH: Final = 1000
 _UNTOLD: Final = LookupResult(found=None)
 
