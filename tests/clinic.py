@@ -78,6 +78,8 @@ def build(folder: Path) -> Clinic:
         channel._clock = world.clock
     world.email, world.sms = email, sms
     world.content()
+    for number in range(2):  # of three reviewers; the third never had a credential
+        world.link.credential(f"reviewer {number}", actor="registrar")
     states: Counter[str] = Counter()
     _outcomes(world, states)
     world.link.publish()

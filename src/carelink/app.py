@@ -7,7 +7,7 @@ from datetime import date, datetime
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import attrs
 
@@ -16,8 +16,10 @@ from carelink.audit.export_readme import export_readme
 from carelink.channels.dispatcher import Dispatcher
 from carelink.channels.registry import Registry
 from carelink.consent.policy import Policy
-from carelink.content.template import Template
+from carelink.content.template import ChannelText, Template
+from carelink.content.variables import VariableType
 from carelink.engine.adoption import Adoption, PluginManifest
+from carelink.engine.credentials import Credentials
 from carelink.engine.inbound import Inbound, InboundResult
 from carelink.engine.ledger import GrantOrder, Ledger
 from carelink.engine.notary import Notary
@@ -39,7 +41,7 @@ from carelink.model.moment import Instant, from_datetime
 from carelink.model.request import Request
 from carelink.model.scope import ANY, EVERY_PLAN, Scope
 from carelink.ports.channel import Channel, ChannelEvent
-from carelink.ports.rows import PatientRow, TenantRow
+from carelink.ports.rows import CredentialRow, PatientRow, TenantRow
 from carelink.ports.store import Store
 from carelink.ports.system import Clock, Entropy, Signer
 from carelink.settings import Settings
@@ -50,11 +52,15 @@ from carelink.vault.canonical import canonical_email, canonical_phone
 from carelink.vault.personal import Personal
 from carelink.vocabulary import (
     AddressKind,
+    ChannelKind,
     ContactStatus,
+    DataClass,
     GrantMethod,
     LifecycleStage,
     Mode,
+    ProviderState,
     RecipientRole,
+    ReviewRole,
     Standing,
     StopSource,
     word,
@@ -119,6 +125,15 @@ def _instant(moment: datetime | None) -> Instant | None:
     return None if moment is None else from_datetime(moment)
 
 
+def _texts(given: Mapping[str, str | tuple[str, str]]) -> tuple[ChannelText, ...]:
+    """Other text by channel kind, in order of kind."""
+    found = []
+    for kind, text in sorted(given.items()):
+        subject, body = ("", text) if isinstance(text, str) else text
+        found.append(ChannelText(kind=word(ChannelKind, kind), subject=subject, body=body))
+    return tuple(found)
+
+
 @forgetful
 class CareLink:
     """One tenant's gate, ledger and log.
@@ -162,6 +177,7 @@ class CareLink:
         self.registration = Registration(self.parts)
         self.ledger = Ledger(self.parts)
         self.adoption = Adoption(self.parts)
+        self.credentials = Credentials(self.parts)
         self._outreach = Outreach(self.parts)
         self._inbound = Inbound(self.parts)
         if not self.notary.restored:
@@ -355,8 +371,25 @@ class CareLink:
         author: str = "author",
         since: datetime | None = None,
         until: datetime | None = None,
+        variables: Mapping[str, Mapping[str, Any]] | None = None,
+        texts: Mapping[str, str | tuple[str, str]] | None = None,
+        citations: Iterable[str] = (),
+        byline: str = "",
+        data: Iterable[str] = (),
+        quorum: int = 1,
     ) -> Template:
         """Register a template version as a draft; it cannot be sent before it is approved.
+
+        Args:
+            name, body, purposes, channels, subject, language, version: the text and what it is for.
+            author: who wrote it, and cannot approve it.
+            since, until: its validity.
+            variables: type of each variable that has one: `{"day": {"type": "date"}}`.
+            texts: other text by channel kind: a body, or a subject and a body.
+            citations: sources of what it says.
+            byline: who stands behind it; fills `{byline}`.
+            data: kinds of personal data that its variables carry.
+            quorum: how many distinct approvers make it approved.
 
         Raises:
             InvalidInputError: it is malformed.
@@ -369,17 +402,73 @@ class CareLink:
             body=body,
             subject=subject,
             language=language,
+            types=tuple(VariableType.of(each, declared) for each, declared in sorted((variables or {}).items())),
+            texts=_texts(texts or {}),
+            citations=tuple(citations),
+            byline=byline,
+            data=tuple(sorted({word(DataClass, each) for each in data})),
         )
-        self.adoption.register(form, by=self.actor(author), since=_instant(since), until=_instant(until))
+        self.adoption.register(form, by=self.actor(author), since=_instant(since), until=_instant(until), quorum=quorum)
         return form
 
-    def approve(self, name: str, version: int = 1, *, actor: str) -> int:
+    def approve(self, name: str, version: int = 1, *, actor: str, role: str = "clinical") -> int:
         """Add one reviewer's approval; how many distinct ones there are now.
 
         Raises:
             NotFoundError: no such version.
+            SelfApprovalError: the author approves.
+            ConflictError: it was withdrawn, or this person approved it in another role.
         """
-        return len(self.adoption.approve(name, version, by=self.actor(actor)).approvers)
+        by = self.actor(actor)
+        return len(self.adoption.approve(name, version, by=by, role=word(ReviewRole, role)).approvers)
+
+    def approval_number(self, name: str, version: int = 1, *, number: str, until: datetime | None, actor: str) -> None:
+        """Record the regulator's approval number of a version and the end of its validity; "" takes it away.
+
+        Raises:
+            NotFoundError: no such version.
+            InvalidInputError: the number is too long, or stands without the end of its validity.
+        """
+        self.adoption.number(name, version, number=number, until=_instant(until), by=self.actor(actor))
+
+    def provider_template(
+        self, name: str, version: int = 1, *, channel: str, state: str, provider_id: str = "", actor: str
+    ) -> None:
+        """Record where a version stands with the provider of one channel (pending, approved, rejected).
+
+        Raises:
+            NotFoundError: no such version.
+            InvalidInputError: the channel, state or id is malformed.
+        """
+        found, by = word(ProviderState, state), self.actor(actor)
+        self.adoption.provider(name, version, channel=channel, state=found, provider_id=provider_id, by=by)
+
+    def credential(
+        self,
+        actor_name: str,
+        role: str = "clinical",
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        actor: str,
+    ) -> CredentialRow:
+        """Record, or renew, what a member of staff may approve as, from when until when.
+
+        Raises:
+            InvalidInputError: it would be over before it begins, or is over already.
+        """
+        return self.credentials.register(
+            self.actor(actor_name), word(ReviewRole, role), since=_instant(since), until=_instant(until),
+            by=self.actor(actor),
+        )  # fmt: skip
+
+    def end_credential(self, actor_name: str, role: str = "clinical", *, actor: str) -> int:
+        """End a member of staff's credentials in a role; how many there were. Approvals under them count no more.
+
+        Raises:
+            NotFoundError: there is none to end.
+        """
+        return self.credentials.end(self.actor(actor_name), word(ReviewRole, role), by=self.actor(actor))
 
     def adopt(self, packs: Sequence[bytes], *, actor: str, approvers: Sequence[str] = ()) -> Policy:
         """Put a set of policy packs in force.

@@ -28,6 +28,7 @@ __all__ = [
     "PermitError",
     "PluginError",
     "PolicyError",
+    "SelfApprovalError",
     "SettingsError",
     "StoreError",
     "StoreOutdatedError",
@@ -73,6 +74,13 @@ class ConflictError(CarelinkError):
     """A request key was used again with other content, or a row exists with other values."""
 
     code = "input.conflict"
+
+
+class SelfApprovalError(ConflictError):
+    """The author of a text cannot approve it; the attempt is in the log."""
+
+    code = "content.self_approval"
+    default_hint = "ask somebody else"
 
 
 class FormatError(CarelinkError):

@@ -396,7 +396,7 @@ def test_a_decision_at_another_instant_than_its_entry_diverges(clinic):
 
 DEPENDS = (
     Kind.PACK, Kind.POLICY, Kind.PLUGINS, Kind.CONTENT, Kind.SUBJECT, Kind.MERGED, Kind.CONSENT_GRANTED,
-    Kind.CONSENT_ENDED, Kind.SUPPRESSION_ADDED, Kind.DECISION, Kind.CLAIM,
+    Kind.CONSENT_ENDED, Kind.SUPPRESSION_ADDED, Kind.DECISION, Kind.CLAIM, Kind.CREDENTIAL,
 )  # fmt: skip
 
 

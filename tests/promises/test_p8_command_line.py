@@ -84,6 +84,13 @@ def test_no_command_repeats_what_it_was_fed(desk):
     desk("content", "add", "visit", "--purposes", "care.appointment", "--channels", "email", "--subject", "Visit", "--actor", C["name"],
          "--body", _body(folder))  # fmt: skip
     desk("content", "approve", "visit", "--actor", C["name"])
+    desk("content", "approve", "visit", "--actor", C["name"] + " 2")
+    for verb in (
+        ("add", C["name"], "--actor", C["name"]),
+        ("list", C["name"]),
+        ("end", C["name"], "--actor", C["name"]),
+    ):
+        desk("credentials", *verb)
     send = ("--purpose", "care.appointment", "--template", "visit", "--channel", "email")
     note = ("--var", f"note={C['template variable']}")
     desk("preview", *send, *note)
@@ -91,7 +98,7 @@ def test_no_command_repeats_what_it_was_fed(desk):
     desk("send", *send, *note)
     desk("send", *send, "--var", f"{C['template variable']}=x")
     lines = [
-        {"key": C["request key"], "identifier": who},
+        {"key": C["request key"], "identifier": who, "clinician": C["name"]},
         {"key": C["request key"], "identifier": who, "variables": {"note": "other " + C["name"]}},
         {"key": C["request key"] + "2", "identifier": f"mrn|{C['identity number']}"},
         {"key": C["request key"] + "3", "identifier": who, "purpose": C["name"]},

@@ -11,12 +11,13 @@ from typing import ClassVar
 
 import attrs
 
-from carelink.audit.kinds import ContentAction, KeyAction, Kind, ReleaseCause
+from carelink.audit.kinds import ContentAction, CredentialAction, KeyAction, Kind, ReleaseCause
 from carelink.audit.schema import (
     ANY_TEXT,
     BOOLEAN,
     CHANNELS,
     CODE,
+    COUNT,
     HEX64,
     INTEGER,
     NAME,
@@ -30,6 +31,7 @@ from carelink.audit.schema import (
     choice,
     items,
     nested,
+    pair,
     several,
     words,
 )
@@ -39,6 +41,7 @@ from carelink.vocabulary import (
     AgeBand,
     ChannelKind,
     ContactStatus,
+    DataClass,
     DeliveryEvent,
     DisclosureScope,
     GrantMethod,
@@ -46,8 +49,10 @@ from carelink.vocabulary import (
     LifecycleStage,
     Mode,
     Outcome,
+    ProviderState,
     RecipientRole,
     Relation,
+    ReviewRole,
     Standing,
     StopSource,
 )
@@ -58,6 +63,7 @@ __all__ = [
     "ConsentGrantedBody",
     "ContactChange",
     "ContentBody",
+    "CredentialBody",
     "ErasedBody",
     "ErasingBody",
     "ExportBody",
@@ -186,7 +192,13 @@ class ModeBody(Body):
 
 @attrs.frozen(kw_only=True)
 class ContentBody(Body):
-    """A template version registered, approved by one more person, or withdrawn."""
+    """A template version: registered, screened, approved by one more person, withdrawn, and what changed about it.
+
+    An approval says in which role (clinical where left out) and when; `quorum` is how many make it approved (1 where
+    left out). `number` is SHA-256 of the regulator's approval number, left out where it has none any more; `state` is
+    the provider's word on the template of one `channel`; `lists` and `findings` are what screening its own text came
+    to.
+    """
 
     kind = Kind.CONTENT
     action: ContentAction = attrs.field(metadata=choice(ContentAction))
@@ -198,15 +210,73 @@ class ContentBody(Body):
     since: Instant | None = attrs.field(default=None, metadata=INTEGER)
     until: Instant | None = attrs.field(default=None, metadata=INTEGER)
     by: str = attrs.field(metadata=REF)
+    quorum: int | None = attrs.field(default=None, metadata=COUNT)
+    data: tuple[DataClass, ...] = attrs.field(default=(), metadata=several(choice(DataClass)))
+    role: ReviewRole | None = attrs.field(default=None, metadata=choice(ReviewRole, but=ReviewRole.CLINICAL))
+    at: Instant | None = attrs.field(default=None, metadata=INTEGER)
+    number: str | None = attrs.field(default=None, metadata=HEX64)
+    number_until: Instant | None = attrs.field(default=None, metadata=INTEGER)
+    channel: str | None = attrs.field(default=None, metadata=NAME)
+    state: ProviderState | None = attrs.field(default=None, metadata=choice(ProviderState))
+    lists: str | None = attrs.field(default=None, metadata=HEX64)
+    findings: tuple[tuple[str, str], ...] = attrs.field(default=(), metadata=several(pair(NAME)))
 
     def check(self, field: str) -> None:
-        """Exactly a registration says what the template is for."""
+        """Each action says what belongs to it and nothing else."""
+        self._check_registration(field)
+        action = self.action
+        for where, names in (
+            ((ContentAction.APPROVED, ContentAction.APPROVAL_REFUSED), ("role",)),
+            ((ContentAction.APPROVED,), ("at",)),
+            ((ContentAction.REGISTERED,), ("quorum", "data")),
+            ((ContentAction.NUMBERED,), ("number", "number_until")),
+            ((ContentAction.PROVIDER,), ("channel", "state")),
+            ((ContentAction.SCREENED,), ("lists", "findings")),
+        ):
+            for name in names:
+                if action not in where and getattr(self, name) not in (None, ()):
+                    raise bad(f"{field}.{name}", "does not belong to this action")
+        if action is ContentAction.PROVIDER and (self.channel is None or self.state is None):
+            raise bad(f"{field}.state", "and `channel` are missing")
+        if action is ContentAction.SCREENED and self.lists is None:
+            raise bad(f"{field}.lists", "is missing")
+        if (self.number is None) is not (self.number_until is None):
+            raise bad(f"{field}.number", "stands with the end of its validity")
+        if self.quorum == 1:
+            raise bad(f"{field}.quorum", "is 1 and not left out")
+
+    def _check_registration(self, field: str) -> None:
         said = [bool(self.purposes), bool(self.channels), self.since is not None]
         registered = self.action is ContentAction.REGISTERED
         if self.purposes == () or self.channels == ():
             raise bad(f"{field}.purposes", "or `channels` is empty and not omitted")
         if any(item is not registered for item in said) or (self.until is not None and not registered):
             raise bad(f"{field}.purposes", "stands with its channels and instants exactly where content is registered")
+
+
+@attrs.frozen(kw_only=True)
+class CredentialBody(Body):
+    """A credential of a member of staff: what `actor` may approve as, from when until when. A renewal moves `until`; an
+    end says from when it is none (`at`).
+    """
+
+    kind = Kind.CREDENTIAL
+    action: CredentialAction = attrs.field(metadata=choice(CredentialAction))
+    credential: str = attrs.field(metadata=REF)
+    actor: str = attrs.field(metadata=REF)
+    role: ReviewRole = attrs.field(metadata=choice(ReviewRole))
+    since: Instant | None = attrs.field(default=None, metadata=INTEGER)
+    until: Instant | None = attrs.field(default=None, metadata=INTEGER)
+    at: Instant | None = attrs.field(default=None, metadata=INTEGER)
+    by: str = attrs.field(metadata=REF)
+
+    def check(self, field: str) -> None:
+        """A registration says since when; an end says when, and has no validity of its own."""
+        if (self.since is not None) is not (self.action is CredentialAction.REGISTERED):
+            raise bad(f"{field}.since", "stands exactly where a credential is registered")
+        ended = self.action is CredentialAction.ENDED
+        if (self.at is not None) is not ended or (ended and self.until is not None):
+            raise bad(f"{field}.at", "stands exactly where a credential ended")
 
 
 @attrs.frozen(kw_only=True)

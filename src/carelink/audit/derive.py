@@ -7,7 +7,8 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from carelink.audit.fold import LogState, Reservation
-from carelink.consent.facts import Facts, GrantFact, Known, StopFact, StoreState, touch_marks
+from carelink.consent.facts import ClinicianFact, Facts, GrantFact, Known, StopFact, StoreState, touch_marks
+from carelink.content.review import clinician, tally
 from carelink.model.moment import Instant
 from carelink.vocabulary import AgeBand, GrantState, RecipientRole, Standing
 
@@ -68,8 +69,7 @@ def differences(state: LogState, facts: Facts, *, own: str | None = None) -> Ite
     yield from _touches(state, facts, own)
     yield from _content(state, facts)
     yield from _channel(state, facts)
-    if isinstance(facts.clinician, Known) and facts.clinician.value is not None:
-        yield Difference("clinician", _NEVER, "a credential")
+    yield from _clinician(state, facts)
     if isinstance(facts.mode, Known) and facts.mode.value is not state.mode:
         yield Difference("mode", state.mode, facts.mode.value)
 
@@ -231,9 +231,11 @@ def _content(state: LogState, facts: Facts) -> Iterator[Difference]:
         yield Difference("content", _NEVER, content.status)
         return
     scope = known.scope
+    held = {review.actor: tuple(state.credentials.get(review.actor, {}).values()) for review in known.reviews}
+    counts = tally(known.reviews, held, facts.at)
     expected = (
         known.status,
-        len(known.approvers),
+        len(known.reviews),
         known.digest,
         scope.purposes,
         scope.channels,
@@ -241,7 +243,11 @@ def _content(state: LogState, facts: Facts) -> Iterator[Difference]:
         known.until,
         known.number_until,
         known.data,
-        *_NO_REVIEWS,
+        counts.clinical,
+        counts.commercial,
+        counts.ethics,
+        counts.lapsed,
+        known.providers.get(facts.ask.channel),
     )
     recorded = (content.status, content.approvals, content.digest, tuple(sorted(content.purposes)),
                 tuple(sorted(content.channels)), content.since, content.until, content.number_until, content.data,
@@ -253,10 +259,19 @@ def _content(state: LogState, facts: Facts) -> Iterator[Difference]:
             yield Difference(f"content.{field}", ours, theirs)
 
 
-_NO_REVIEWS: Final = (0, 0, 0, 0, None)
-"""Approvers by role, and the provider's word: no entry tells of either yet."""
 _CONTENT_FIELDS: Final = ("status", "approvals", "digest", "purposes", "channels", "since", "until", "number_until",
                           "data", "clinical", "commercial", "ethics", "lapsed", "provider")  # fmt: skip
+
+
+def _clinician(state: LogState, facts: Facts) -> Iterator[Difference]:
+    if not isinstance(facts.clinician, Known):
+        return
+    held = state.credentials.get(facts.ask.clinician, {}) if facts.ask.clinician else {}
+    found = clinician(held.values(), facts.at)
+    expected = None if found is None else ClinicianFact(since=found[0], until=found[1])
+    # Of somebody named without any credential nothing is known, and the fact says so; it is never "nobody".
+    if facts.clinician.value != expected or (expected is None and facts.ask.clinician):
+        yield Difference("clinician", expected or _NEVER, facts.clinician.value or "nobody")
 
 
 def _channel(state: LogState, facts: Facts) -> Iterator[Difference]:

@@ -60,6 +60,7 @@ BODIES: Final[dict[str, type[Body]]] = {
         bodies.ReconciledBody,
         bodies.WitnessBody,
         bodies.SealedBody,
+        bodies.CredentialBody,
     )
 }
 """The body of each kind."""

@@ -15,6 +15,7 @@ import attrs
 
 from carelink.audit.bodies import (
     ContentBody,
+    CredentialBody,
     GenesisBody,
     HandoverBody,
     ModeBody,
@@ -70,7 +71,7 @@ class CapUse:
 
 @attrs.frozen(kw_only=True)
 class Change:
-    """A change of what decisions depend on: policy, mode, plugins, content."""
+    """A change of what decisions depend on: policy, mode, plugins, content, credentials."""
 
     index: int
     at: Instant
@@ -217,6 +218,8 @@ class _Count:
             what = ", ".join(f"{plugin.name} {plugin.version}" for plugin in body.plugins)
         elif isinstance(body, ContentBody):
             what = f"{body.template} {body.version} {body.action.value}"
+        elif isinstance(body, CredentialBody):
+            what = f"{body.role.value} {body.action.value}"
         if what and len(self.found.changes) < _LISTED:
             self.found.changes.append(
                 Change(index=index, at=entry.at, kind=body.kind.value, what=what, loosens=loosens)

@@ -18,6 +18,7 @@ from carelink.audit.bodies import (
     ConsentGrantedBody,
     ContactChange,
     ContentBody,
+    CredentialBody,
     ErasedBody,
     ErasingBody,
     GenesisBody,
@@ -41,8 +42,9 @@ from carelink.audit.bodies import (
 )
 from carelink.audit.decided import ClaimBody, DecisionBody
 from carelink.audit.entry import Entry
-from carelink.audit.kinds import ContentAction, Kind
+from carelink.audit.kinds import ContentAction, CredentialAction, Kind
 from carelink.consent.facts import Ask, GrantFact
+from carelink.content.review import Review, life
 from carelink.model.moment import DAY, MINUTE, Instant
 from carelink.model.scope import EVERY_PLAN, Scope
 from carelink.model.touchpoint import SETTLES, fold_delivery
@@ -57,13 +59,15 @@ from carelink.vocabulary import (
     LifecycleStage,
     Mode,
     Outcome,
+    ProviderState,
     Purpose,
     ReservationState,
+    ReviewRole,
     Standing,
     StopSource,
 )
 
-__all__ = ["RETENTION", "Content", "LogState", "Person", "Reservation", "Stop"]
+__all__ = ["RETENTION", "Content", "Credential", "LogState", "Person", "Reservation", "Stop"]
 
 RETENTION: Final = 400 * DAY
 """How long a spent touch is kept: longer than the longest cap window, a year."""
@@ -110,24 +114,35 @@ class Person:
 
 
 @attrs.define(kw_only=True)
+class Credential:
+    """A credential of a member of staff: half open, cut short by `ended_at`."""
+
+    role: ReviewRole
+    since: Instant
+    until: Instant | None
+    ended_at: Instant | None = None
+
+
+@attrs.define(kw_only=True)
 class Content:
-    """A template version as last registered, with its distinct approvers."""
+    """A template version as last registered, with its approvals, one for each approver, in the order given."""
 
     digest: str
     scope: Scope
     since: Instant
     until: Instant | None
-    approvers: set[str] = attrs.field(factory=set)
+    quorum: int = 1
+    reviews: tuple[Review, ...] = ()
+    screened: bool = False
     withdrawn: bool = False
     number_until: Instant | None = None
     data: tuple[DataClass, ...] = ()
+    providers: dict[str, ProviderState] = attrs.field(factory=dict)
 
     @property
     def status(self) -> ContentStatus:
-        """Withdrawn, approved by somebody, or draft."""
-        if self.withdrawn:
-            return ContentStatus.WITHDRAWN
-        return ContentStatus.APPROVED if self.approvers else ContentStatus.DRAFT
+        """Where it stands."""
+        return life(withdrawn=self.withdrawn, approvals=len(self.reviews), quorum=self.quorum, screened=self.screened)
 
 
 @attrs.define(kw_only=True)
@@ -187,6 +202,7 @@ class LogState:
     channels: dict[str, PluginChannel] = attrs.field(factory=dict)
     mode: Mode = Mode.SANDBOX
     content: dict[tuple[str, int], Content] = attrs.field(factory=dict)
+    credentials: dict[str, dict[str, Credential]] = attrs.field(factory=dict)
     persons: dict[str, Person] = attrs.field(factory=dict)
     users: dict[str, _Few] = attrs.field(factory=dict)
     merged: dict[str, set[str]] = attrs.field(factory=dict)
@@ -324,15 +340,37 @@ def _content(state: LogState, body: ContentBody) -> None:
     key = (body.template, body.version)
     if body.action is ContentAction.REGISTERED:
         scope = Scope(body.purposes or (), body.channels or ())
-        state.content[key] = Content(digest=body.digest, scope=scope, since=body.since or Instant(0), until=body.until)
+        state.content[key] = Content(digest=body.digest, scope=scope, since=body.since or Instant(0), until=body.until,
+                                     quorum=body.quorum or 1, data=body.data)  # fmt: skip
         return
     content = state.content.get(key)
     if content is None or content.digest != body.digest:
         return
     if body.action is ContentAction.APPROVED:
-        content.approvers.add(body.by)
-    else:
+        if all(review.actor != body.by for review in content.reviews):
+            content.reviews = (*content.reviews, Review(body.by, body.role or ReviewRole.CLINICAL, body.at))
+    elif body.action is ContentAction.WITHDRAWN:
         content.withdrawn = True
+    elif body.action is ContentAction.SCREENED:
+        content.screened = True
+    elif body.action is ContentAction.NUMBERED:
+        content.number_until = body.number_until
+    elif body.channel is not None and body.state is not None:
+        content.providers[body.channel] = body.state
+
+
+def _credential(state: LogState, body: CredentialBody) -> None:
+    held = state.credentials.setdefault(body.actor, {})
+    if body.action is CredentialAction.REGISTERED:
+        held[body.credential] = Credential(role=body.role, since=body.since or Instant(0), until=body.until)
+        return
+    credential = held.get(body.credential)
+    if credential is None:
+        return
+    if body.action is CredentialAction.RENEWED:
+        credential.until = body.until
+    else:
+        credential.ended_at = body.at
 
 
 def _subject(state: LogState, body: SubjectBody) -> None:
@@ -498,6 +536,7 @@ _STEPS: Final[dict[Kind, Callable[[LogState, Any], None]]] = {
     Kind.PLUGINS: _plugins,
     Kind.MODE: _mode,
     Kind.CONTENT: _content,
+    Kind.CREDENTIAL: _credential,
     Kind.SUBJECT: _subject,
     Kind.MERGED: _merged,
     Kind.CONSENT_GRANTED: _granted,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum, unique
 
-__all__ = ["ContentAction", "KeyAction", "Kind", "ReleaseCause"]
+__all__ = ["ContentAction", "CredentialAction", "KeyAction", "Kind", "ReleaseCause"]
 
 
 @unique
@@ -40,6 +40,7 @@ class Kind(StrEnum):
     RECONCILED = "reconciled"
     WITNESS = "witness"
     SEALED = "sealed"
+    CREDENTIAL = "credential"
 
 
 @unique
@@ -49,6 +50,19 @@ class ContentAction(StrEnum):
     REGISTERED = "registered"
     APPROVED = "approved"
     WITHDRAWN = "withdrawn"
+    SCREENED = "screened"
+    APPROVAL_REFUSED = "approval_refused"
+    NUMBERED = "numbered"
+    PROVIDER = "provider"
+
+
+@unique
+class CredentialAction(StrEnum):
+    """What happened to a credential of a member of staff."""
+
+    REGISTERED = "registered"
+    RENEWED = "renewed"
+    ENDED = "ended"
 
 
 @unique

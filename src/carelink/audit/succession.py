@@ -25,6 +25,7 @@ CARRIED: Final = frozenset(
         Kind.PLUGINS,
         Kind.MODE,
         Kind.CONTENT,
+        Kind.CREDENTIAL,
         Kind.SUBJECT,
         Kind.MERGED,
         Kind.CONSENT_GRANTED,

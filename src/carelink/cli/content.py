@@ -1,14 +1,16 @@
-"""`carelink content add|approve|withdraw|show|screen`: template versions and their approvals, and screening a text."""
+"""`carelink content add|approve|number|provider|withdraw|show|screen`: versions, their approvals, screening a text."""
 
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
-from carelink.cli.common import console, instant, open_link, read_input, split, table
+from carelink.cli.common import console, instant, open_link, read_input, shown_instant, split, table
 from carelink.cli.content_screen import add_screen
 from carelink.cli.exit_codes import Exit
 from carelink.errors import InvalidInputError, NotFoundError
 from carelink.model.moment import to_datetime
+from carelink.vocabulary import ProviderState, ReviewRole
 
 __all__ = ["add"]
 
@@ -26,7 +28,15 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     new.add_argument("--channels", required=True, type=split, help="channel kinds, for example email,sms")
     new.add_argument("--language", default="und", help="BCP 47 tag of the text, for example zh-Hans")
     new.add_argument("--until", type=instant, help="last instant of its validity, RFC 3339")
-    new.add_argument("--actor", required=True, help="the author")
+    new.add_argument("--variable", action="append", default=[], metavar="NAME=TYPE[,SETTING=VALUE...]",
+                     help="type of a variable: day=date, seat=integer,min=1,max=9, eye=choice,of=left|right, "
+                     "ward=text,max=40,characters=han+digit")  # fmt: skip
+    new.add_argument("--text", action="append", default=[], metavar="KIND=FILE", help="other text for one channel kind")
+    new.add_argument("--citation", action="append", default=[], help="a source of what it says")
+    new.add_argument("--byline", default="", help="who stands behind it; fills {byline}")
+    new.add_argument("--data", type=split, default=(), help="kinds of personal data its variables carry")
+    new.add_argument("--quorum", type=int, default=1, help="how many distinct approvers make it approved")
+    new.add_argument("--actor", required=True, help="the author, who cannot approve it")
     new.set_defaults(run=_add)
     for verb, run, text in (
         ("approve", _approve, "add one reviewer's approval"),
@@ -36,12 +46,59 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         one.add_argument("name")
         one.add_argument("--version", type=int, default=1)
         one.add_argument("--actor", required=True, help="who")
+        if verb == "approve":
+            one.add_argument("--role", choices=[each.value for each in ReviewRole], default="clinical", help="as what")
         one.set_defaults(run=run)
+    _add_later(verbs)
     show = verbs.add_parser("show", help="one template version")
     show.add_argument("name")
     show.add_argument("--version", type=int, default=0, help="0 is the newest")
     show.set_defaults(run=_show)
     add_screen(verbs)
+
+
+def _add_later(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """What may change about a version after it was registered."""
+    number = verbs.add_parser("number", help="the regulator's approval number of a version")
+    number.add_argument("name")
+    number.add_argument("--version", type=int, default=1)
+    number.add_argument("--number", required=True, help='as printed; "" takes it away')
+    number.add_argument("--until", type=instant, help="end of its validity, RFC 3339")
+    number.add_argument("--actor", required=True, help="who")
+    number.set_defaults(run=_number)
+    provider = verbs.add_parser("provider", help="where a version stands with the provider of a channel")
+    provider.add_argument("name")
+    provider.add_argument("--version", type=int, default=1)
+    provider.add_argument("--channel", required=True, help="name of the channel")
+    provider.add_argument("--state", required=True, choices=[each.value for each in ProviderState])
+    provider.add_argument("--id", default="", help="the provider's id of the template")
+    provider.add_argument("--actor", required=True, help="who")
+    provider.set_defaults(run=_provider)
+
+
+def _variable(text: str) -> tuple[str, dict[str, Any]]:
+    """`NAME=TYPE[,SETTING=VALUE...]` as a declaration."""
+    name, _, rest = text.partition("=")
+    kind, *settings = rest.split(",")
+    declared: dict[str, Any] = {"type": kind}
+    for setting in settings:
+        key, _, value = setting.partition("=")
+        declared[key] = value
+    if "of" in declared:
+        declared["of"] = declared["of"].split("|")
+    if "characters" in declared:
+        declared["characters"] = declared["characters"].split("+")
+    return name, declared
+
+
+def _texts(pairs: list[str]) -> dict[str, str]:
+    found = {}
+    for pair in pairs:
+        kind, equals, name = pair.partition("=")
+        if not equals:
+            raise InvalidInputError("`--text` wants KIND=FILE", hint="for example sms=short.txt")
+        found[kind] = _body(name)
+    return found
 
 
 def _body(name: str) -> str:
@@ -74,6 +131,12 @@ def _add(args: argparse.Namespace) -> int:
             version=args.version,
             author=args.actor,
             until=None if args.until is None else to_datetime(args.until),
+            variables=dict(map(_variable, args.variable)),
+            texts=_texts(args.text),
+            citations=args.citation,
+            byline=args.byline,
+            data=args.data,
+            quorum=args.quorum,
         )
     console.print(f"draft {form.name}@{form.version}  {form.digest[:16]}", markup=False)
     console.print(f"Next: carelink content approve {form.name} --version {form.version} --actor REVIEWER", markup=False)
@@ -82,8 +145,27 @@ def _add(args: argparse.Namespace) -> int:
 
 def _approve(args: argparse.Namespace) -> int:
     with open_link(args) as link:
-        count = link.approve(args.name, args.version, actor=args.actor)
+        count = link.approve(args.name, args.version, actor=args.actor, role=args.role)
     console.print(f"{args.name}@{args.version}: approved by {count}", markup=False)
+    return Exit.OK
+
+
+def _number(args: argparse.Namespace) -> int:
+    until = None if args.until is None else to_datetime(args.until)
+    with open_link(args) as link:
+        link.approval_number(args.name, args.version, number=args.number, until=until, actor=args.actor)
+    console.print(
+        f"{args.name}@{args.version}: approval number {'recorded' if args.number else 'taken away'}", markup=False
+    )
+    return Exit.OK
+
+
+def _provider(args: argparse.Namespace) -> int:
+    with open_link(args) as link:
+        link.provider_template(
+            args.name, args.version, channel=args.channel, state=args.state, provider_id=args.id, actor=args.actor
+        )
+    console.print(f"{args.name}@{args.version}: {args.state} at {args.channel}", markup=False)
     return Exit.OK
 
 
@@ -100,8 +182,12 @@ def _show(args: argparse.Namespace) -> int:
         row = reader.templates([(args.name, version)]).get((args.name, version))
     if row is None:
         raise NotFoundError("no such template version is registered", hint="register it: carelink content add")
-    table(f"{row.name}@{row.version}", ("what", "value"), [
-        ("status", row.status.value), ("approved by", str(len(row.approvers))), ("purposes", ", ".join(row.purposes)),
-        ("channels", ", ".join(row.channels)), ("digest", row.digest), ("subject", row.subject), ("body", row.body),
-    ])  # fmt: skip
+    rows = [
+        ("status", row.status.value), ("approved by", str(len(row.approvers))), ("quorum", str(row.quorum)),
+        ("purposes", ", ".join(row.purposes)), ("channels", ", ".join(row.channels)), ("digest", row.digest),
+        ("subject", row.subject), ("body", row.body), ("details", row.details),
+        ("data", ", ".join(each.value for each in row.data)), ("providers", ", ".join(row.providers)),
+        ("approval number", row.number), ("number until", shown_instant(row.number_until) if row.number_until else ""),
+    ]  # fmt: skip
+    table(f"{row.name}@{row.version}", ("what", "value"), [pair for pair in rows if pair[1] or pair[0] == "subject"])
     return Exit.OK

@@ -20,8 +20,8 @@ from carelink.telemetry import configure
 __all__ = ["build_parser", "main"]
 
 COMMANDS: Final = (
-    "demo", "init", "mode", "patients", "consent", "content", "policy", "preview", "send", "inbound", "why",
-    "audit", "witness", "channels", "store", "doctor",
+    "demo", "init", "mode", "patients", "consent", "content", "credentials", "policy", "preview", "send", "inbound",
+    "why", "audit", "witness", "channels", "store", "doctor",
 )  # fmt: skip
 YOUNG: Final = 50_000
 """Objects made before the collector looks at them. A batch keeps some two hundred a request until it is settled; at

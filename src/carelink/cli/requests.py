@@ -25,6 +25,7 @@ _WHERE: Final = ("age", "identifier", "language", "patient")
 _FIELDS: Final = {
     "key", "patient", "identifier", "purpose", "channel", "template", "version", "variables", "recipient",
     "disclosure", "automated", "reply", "wait", "not_before", "useless_after",
+    "clinician",
 }  # fmt: skip
 
 
@@ -164,6 +165,9 @@ def from_json(link: CareLink, line: str) -> Request:
     for flag in ("automated", "reply", "wait"):
         if not isinstance(data.get(flag, False), bool):
             raise InvalidInputError(f"`{flag}` is true or false")
+    clinician = data.get("clinician", "")
+    if not isinstance(clinician, str):
+        raise InvalidInputError("`clinician` is a name")
     disclosure = data.get("disclosure")
     if disclosure is not None and not isinstance(disclosure, str):
         raise InvalidInputError("`disclosure` is text")
@@ -182,6 +186,7 @@ def from_json(link: CareLink, line: str) -> Request:
         wait=data.get("wait", False),
         not_before=_instant(data.get("not_before"), "not_before"),
         useless_after=_instant(data.get("useless_after"), "useless_after"),
+        clinician=clinician,
     )
 
 

@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
 import attrs
 
+from carelink.audit.kinds import ContentAction
 from carelink.consent.pack import parse_pack
 from carelink.consent.policy import Policy
+from carelink.content.review import Review, life
 from carelink.content.template import Template
 from carelink.engine.journal import Journal
 from carelink.engine.parts import Parts
-from carelink.errors import ConflictError, InvalidInputError, NotFoundError, PolicyError
+from carelink.errors import (
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+    PolicyError,
+    SelfApprovalError,
+)
 from carelink.model.ids import is_ref
 from carelink.model.moment import Instant
 from carelink.ports.rows import TemplateRow
 from carelink.ports.store import Transaction
-from carelink.vocabulary import ContentStatus, Mode
+from carelink.vocabulary import ContentStatus, Mode, ProviderState, ReviewRole
 
 __all__ = ["Adoption", "PluginManifest"]
+
+_CHANNEL: Final = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
+_PROVIDER_ID: Final = re.compile(r"[A-Za-z0-9_.-]{0,64}", re.ASCII)
+_MAX_QUORUM: Final = 20
+_MAX_NUMBER: Final = 100
 
 
 @attrs.frozen(kw_only=True)
@@ -133,12 +148,23 @@ class Adoption:
 
     # -- content ---------------------------------------------------------------------------------------------
 
-    def register(self, template: Template, *, by: str, since: Instant | None, until: Instant | None) -> TemplateRow:
+    def register(
+        self, template: Template, *, by: str, since: Instant | None, until: Instant | None, quorum: int = 1
+    ) -> TemplateRow:
         """Register a template version as a draft. Registering the same version with the same text changes nothing.
+
+        Args:
+            template: the form to review.
+            by: pseudonym of the author, who cannot approve it.
+            since, until: its validity.
+            quorum: how many distinct approvers make it approved.
 
         Raises:
             ConflictError: the version exists with another text.
+            InvalidInputError: the quorum is none.
         """
+        if not 1 <= quorum <= _MAX_QUORUM:
+            raise InvalidInputError(f"a quorum is 1 to {_MAX_QUORUM}")
         now, _ = self.parts.guard.read()
         row = TemplateRow(
             name=template.name,
@@ -153,26 +179,34 @@ class Adoption:
             digest=template.digest,
             since=now if since is None else since,
             until=until,
+            details=template.details,
+            data=template.data,
+            author=by,
+            quorum=quorum,
         )
         with self.parts.store.transaction() as tx:
             tx.lock_global()
             known = tx.templates([(row.name, row.version)]).get((row.name, row.version))
             if known is not None:
-                if known.digest != row.digest:
-                    raise ConflictError("this template version exists with another text", hint="use the next version")
+                if known.digest != row.digest or known.quorum != row.quorum:
+                    raise ConflictError(
+                        "this template version exists with another text or quorum", hint="use the next version"
+                    )
                 return known
             tx.put_template(row)
             journal = Journal(self.parts)
-            journal.content("registered", row, by, now)
+            journal.content(ContentAction.REGISTERED, row, by, now)
             journal.write(tx)
         return row
 
-    def approve(self, name: str, version: int, *, by: str) -> TemplateRow:
-        """Add one approval; the same approver counts once.
+    def approve(self, name: str, version: int, *, by: str, role: ReviewRole = ReviewRole.CLINICAL) -> TemplateRow:
+        """Add one approval; the same approver counts once. Whether it counts as one of a role is decided at each
+        decision, by the approver's credential at that instant.
 
         Raises:
             NotFoundError: no such version.
-            ConflictError: it was withdrawn.
+            SelfApprovalError: the author approves; the attempt is recorded.
+            ConflictError: it was withdrawn, or this person approved it in another role.
         """
         _named(by)
         now, _ = self.parts.guard.read()
@@ -181,13 +215,22 @@ class Adoption:
             row = self._template(tx, name, version)
             if row.status is ContentStatus.WITHDRAWN:
                 raise ConflictError("a withdrawn template version cannot be approved", hint="register a new version")
-            if by in row.approvers:
+            own = by == row.author
+            earlier = next((review for review in row.reviews if review.startswith(f"{by}:")), "")
+            if earlier:
+                if earlier.split(":")[1] != role.value:
+                    raise ConflictError("this person approved it in another role: one person approves in one role")
                 return row
-            row = attrs.evolve(row, status=ContentStatus.APPROVED, approvers=(*row.approvers, by))
-            tx.put_template(row)
             journal = Journal(self.parts)
-            journal.content("approved", row, by, now)
+            if own:
+                journal.content(ContentAction.APPROVAL_REFUSED, row, by, now, role=role)
+            else:
+                row = _after(row, reviews=(*row.reviews, Review(by, role, now).word()))
+                tx.put_template(row)
+                journal.content(ContentAction.APPROVED, row, by, now, role=role)
             journal.write(tx)
+        if own:
+            raise SelfApprovalError("the author of a text cannot approve it")
         return row
 
     def retract(self, name: str, version: int, *, by: str) -> TemplateRow:
@@ -202,7 +245,55 @@ class Adoption:
             row = attrs.evolve(self._template(tx, name, version), status=ContentStatus.WITHDRAWN)
             tx.put_template(row)
             journal = Journal(self.parts)
-            journal.content("withdrawn", row, by, now)
+            journal.content(ContentAction.WITHDRAWN, row, by, now)
+            journal.write(tx)
+        return row
+
+    def number(self, name: str, version: int, *, number: str, until: Instant | None, by: str) -> TemplateRow:
+        """Record the regulator's approval number of a version and the end of its validity; "" takes it away.
+
+        Raises:
+            NotFoundError: no such version.
+            InvalidInputError: the number is too long, or stands without the end of its validity.
+        """
+        _named(by)
+        if (
+            len(number) > _MAX_NUMBER
+            or not all(map(str.isprintable, number))
+            or bool(number) is not (until is not None)
+        ):
+            raise InvalidInputError(f"an approval number has at most {_MAX_NUMBER} characters, and an end of validity")
+        now, _ = self.parts.guard.read()
+        with self.parts.store.transaction() as tx:
+            tx.lock_global()
+            row = attrs.evolve(self._template(tx, name, version), number=number, number_until=until)
+            tx.put_template(row)
+            journal = Journal(self.parts)
+            journal.content(ContentAction.NUMBERED, row, by, now)
+            journal.write(tx)
+        return row
+
+    def provider(
+        self, name: str, version: int, *, channel: str, state: ProviderState, provider_id: str, by: str
+    ) -> TemplateRow:
+        """Record where a version stands with the provider of one channel, and its id there.
+
+        Raises:
+            NotFoundError: no such version.
+            InvalidInputError: the channel or the id is malformed.
+        """
+        _named(by)
+        if _CHANNEL.fullmatch(channel) is None or _PROVIDER_ID.fullmatch(provider_id) is None:
+            raise InvalidInputError("a provider's template id is `[A-Za-z0-9_.-]`, at most 64, of one channel")
+        now, _ = self.parts.guard.read()
+        with self.parts.store.transaction() as tx:
+            tx.lock_global()
+            row = self._template(tx, name, version)
+            kept = [each for each in row.providers if each.partition(":")[0] != channel]
+            row = attrs.evolve(row, providers=tuple(sorted((*kept, f"{channel}:{state.value}:{provider_id}"))))
+            tx.put_template(row)
+            journal = Journal(self.parts)
+            journal.content(ContentAction.PROVIDER, row, by, now, provider=(channel, state))
             journal.write(tx)
         return row
 
@@ -216,3 +307,10 @@ class Adoption:
 def _named(actor: str) -> None:
     if not is_ref(actor):
         raise InvalidInputError("this change needs a named actor", hint="name one with --actor")
+
+
+def _after(row: TemplateRow, *, reviews: tuple[str, ...]) -> TemplateRow:
+    """The row with these approvals, and the status they give it."""
+    row = attrs.evolve(row, reviews=reviews)
+    status = life(withdrawn=False, approvals=len(row.approvers), quorum=row.quorum, screened=bool(row.screened))
+    return attrs.evolve(row, status=status)

@@ -13,6 +13,7 @@ from carelink.consent.facts import (
     Absent,
     Ask,
     ChannelFact,
+    ClinicianFact,
     ClockState,
     ContactFact,
     ContentFact,
@@ -29,8 +30,10 @@ from carelink.consent.facts import (
     ZoneFacts,
     touch_marks,
 )
+from carelink.content.review import clinician
 from carelink.engine.membership import Target
 from carelink.engine.parts import MAX_SKEW, Parts
+from carelink.engine.reviewed import content_fact
 from carelink.engine.soundness import salvage, salvage_rows, sound
 from carelink.engine.zones import zone_facts
 from carelink.errors import InvalidInputError
@@ -39,6 +42,7 @@ from carelink.model.moment import Instant, Micros
 from carelink.model.scope import Scope
 from carelink.ports.rows import (
     ContactRow,
+    CredentialRow,
     Gate,
     GrantRow,
     ReservationRow,
@@ -84,6 +88,10 @@ class ChunkFacts:
     store: StoreState
     keys: bool
     latest: Mapping[str, int]
+    credentials: Mapping[str, tuple[CredentialRow, ...]]
+    lost_credentials: frozenset[str]
+    clinicians: Mapping[str, str]
+    _contents: dict[tuple[str, int, str, Instant], Fact[ContentFact]] = attrs.field(factory=dict, init=False)
 
     def count(self, touch: TouchRow) -> None:
         """Let a reservation just made count for the rest of the chunk."""
@@ -131,6 +139,7 @@ class ChunkFacts:
             due_from=request.due_from,
             due_until=request.due_until,
             data=request.data,
+            clinician=self.clinicians.get(request.clinician, ""),
         )
         standing: Fact[Standing] = Absent.UNKNOWN if target.standing is None else _known(target.standing)
         return Facts(
@@ -148,7 +157,7 @@ class ChunkFacts:
             grants=self._grants(target),
             stops=self._stops(target, at),
             touches=self._touches(target, at, leave_out),
-            content=self._content(ask.template, ask.template_version),
+            content=self._content(ask, at),
             channel=Known(
                 ChannelFact(
                     local=target.channel.local,
@@ -163,6 +172,7 @@ class ChunkFacts:
             keys_available=_known(self.keys),
             vetoes=_NO_VETOES,
             stage=_NO_STAGE if target.patient.stage is None else _known(target.patient.stage),
+            clinician=self._clinician(ask.clinician, at),
         )
 
     def _zones(self, target: Target, at: Instant) -> Fact[ZoneFacts]:
@@ -291,25 +301,30 @@ class ChunkFacts:
             items.sort(key=lambda touch: (touch.at, touch.purpose, touch.channel_kind, touch.binds, touch_marks(touch)))
         return Known(TouchHistory(since=since, items=tuple(items)))
 
-    def _content(self, name: str, version: int) -> Fact[ContentFact]:
-        row = self.templates.get((name, version))
+    def _content(self, ask: Ask, at: Instant) -> Fact[ContentFact]:
+        row = self.templates.get((ask.template, ask.template_version))
         if row is None:
             return Absent.UNKNOWN
-        return Known(
-            ContentFact(
-                status=row.status,
-                purposes=row.purposes,
-                channels=row.channels,
-                digest=row.digest,
-                approvals=len(set(row.approvers)),
-                since=row.since,
-                until=row.until,
-            )
-        )
+        key = (row.name, row.version, ask.channel, at)
+        found = self._contents.get(key)
+        if found is None:
+            found = content_fact(row, self.credentials, self.lost_credentials, ask.channel, at)
+            self._contents[key] = found
+        return found
+
+    def _clinician(self, actor: str, at: Instant) -> Fact[ClinicianFact | None]:
+        """Of somebody named without any credential nothing is known: UNKNOWN, not "nobody"."""
+        if not actor:
+            return _NO_CLINICIAN
+        if actor in self.lost_credentials:
+            return Absent.UNKNOWN
+        found = clinician(self.credentials.get(actor, ()), at)
+        return Absent.UNKNOWN if found is None else Known(ClinicianFact(since=found[0], until=found[1]))
 
 
 _NO_STOPS: Final[Fact[tuple[StopFact, ...]]] = Known(())
 _NO_VETOES: Final[Fact[tuple[VetoFact, ...]]] = Known(())
+_NO_CLINICIAN: Final[Fact[ClinicianFact | None]] = Known(None)
 _NO_STAGE: Final[Fact[LifecycleStage | None]] = Known(None)
 _NOBODY: Final[Fact[GuardianFact | None]] = Known(None)
 
@@ -415,6 +430,15 @@ def _read_templates(
     return latest, {key: row for key, row in rows.items() if sound(row) and _is_digest(row.digest)}
 
 
+def _read_credentials(
+    reader: Reader, actors: frozenset[str]
+) -> tuple[dict[str, tuple[CredentialRow, ...]], frozenset[str]]:
+    """Credentials by actor, and the actors of whom one cannot be read."""
+    rows, lost = salvage(reader.credentials, tuple(sorted(actors)))
+    bad = {actor for actor, held in rows.items() if not all(sound(row) for row in held)}
+    return rows, frozenset({*lost, *bad})
+
+
 def read_chunk(
     parts: Parts,
     reader: Reader,
@@ -434,6 +458,10 @@ def read_chunk(
     stops, lost_stops = _read_stops(reader, persons, tokens)
     grants, lost_grants = _read_grants(reader, tuple({target.patient.id for target in targets}))
     shared, lost_shared = salvage(reader.contacts_on, tokens)
+    names = {target.request.clinician for target in targets} - {""}
+    clinicians = {name: parts.safe.actor_ref(name.strip()) for name in names}
+    approvers = {actor for row in templates.values() for actor in row.approvers}
+    credentials, lost_credentials = _read_credentials(reader, frozenset({*approvers, *clinicians.values()}))
     others = tuple({row.person for rows in shared.values() if len(rows) > 1 for row in rows})
     people, _ = salvage(reader.patients_by_person, others)
     return ChunkFacts(
@@ -459,4 +487,7 @@ def read_chunk(
         store=parts.publisher.state(reader),
         keys=parts.safe.ready(),
         latest=latest,
+        credentials=credentials,
+        lost_credentials=lost_credentials,
+        clinicians=clinicians,
     )

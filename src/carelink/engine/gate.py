@@ -20,6 +20,7 @@ from carelink.engine.journal import Journal
 from carelink.engine.locks import gates_of_rows, under_locks
 from carelink.engine.membership import Asked, Finder, Found, Target, gates_of
 from carelink.engine.parts import LEASE, Parts
+from carelink.engine.reviewed import approved_form
 from carelink.engine.soundness import tenant_of
 from carelink.errors import CarelinkError, ConflictError, FormatError
 from carelink.model.ids import DecisionId, RequestRef, ReservationId
@@ -166,7 +167,11 @@ class Gatekeeper:
         template = chunk.templates.get((item.request.template, chunk.version(item)))
         if template is not None:
             try:
-                check_variables(template.variables, item.request.variables)
+                form = approved_form(template)
+                if form is None:  # it is never sent; what is recorded is that somebody asked for it
+                    check_variables(template.variables, item.request.variables)
+                else:
+                    form.check(item.request.variables)
             except CarelinkError as error:
                 return Decided(asked=one, target=item, error=error)
         return None

@@ -6,20 +6,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import lru_cache
 from typing import Any
 
 import attrs
 
-from carelink.content.template import PATIENT_NAME, Rendered, Template, render
+from carelink.content.template import PATIENT_NAME, Rendered, Template
 from carelink.engine.gate import Decided
 from carelink.engine.parts import Attempt, Parts
+from carelink.engine.reviewed import approved_form, exact_content
 from carelink.engine.safe import Held
 from carelink.errors import CarelinkError, InvalidInputError, PermitError
 from carelink.model.moment import Instant, Micros
-from carelink.model.scope import Scope
 from carelink.ports.permit import mint
-from carelink.ports.rows import ReservationRow, TemplateRow
+from carelink.ports.rows import ReservationRow
 from carelink.vault.personal import Personal
 
 __all__ = ["Tried", "attempt_key", "exact_content", "hand_over"]
@@ -37,25 +36,6 @@ class Tried:
     took: Micros = attrs.field(default=Micros(0))
 
 
-@lru_cache(maxsize=256)
-def exact_content(row: TemplateRow) -> bool:
-    """Whether the stored text is byte for byte the form whose digest was approved. The same row is the same text, so a
-    row is looked at once.
-    """
-    try:
-        form = Template(
-            name=row.name,
-            version=row.version,
-            scope=Scope(row.purposes, row.channels),
-            body=row.body,
-            subject=row.subject,
-            language=row.language,
-        )
-    except InvalidInputError:
-        return False
-    return form.digest == row.digest
-
-
 def _text(held: Held, decided: Decided, place: tuple[str, str, str]) -> Personal[str]:
     """An opened field that holds text."""
     opened: Personal[Any] = held.open(*place, decided.sealed[place])
@@ -64,15 +44,14 @@ def _text(held: Held, decided: Decided, place: tuple[str, str, str]) -> Personal
     return opened
 
 
-def _render(held: Held, decided: Decided) -> Rendered:
-    template, target = decided.template, decided.target
-    assert template is not None
+def _render(held: Held, decided: Decided, template: Template) -> Rendered:
+    target = decided.target
     assert target is not None
     values = dict(target.request.variables)
     if PATIENT_NAME in template.variables:
         place = ("patient", target.patient.id, "name")
         values[PATIENT_NAME] = _text(held, decided, place).reveal("render")
-    return render(template.subject, template.body, values)
+    return template.fill(target.channel.kind, values)
 
 
 def _over(parts: Parts, decided: Decided, lease: Instant) -> bool:
@@ -85,13 +64,14 @@ def _over(parts: Parts, decided: Decided, lease: Instant) -> bool:
 def _attempt(parts: Parts, tried: Tried, lease: Instant) -> None:
     decided, row = tried.decided, tried.reservation
     target, template = decided.target, decided.template
-    if target is None or target.contact is None or template is None or not exact_content(template):
+    form = None if template is None else approved_form(template)
+    if target is None or target.contact is None or form is None:
         tried.cause = "content_changed"
         return
     try:
         held = parts.safe.held(target.patient.id)
         address = _text(held, decided, ("contact", row.contact, "address"))
-        rendered = _render(held, decided)
+        rendered = _render(held, decided, form)
     except (CarelinkError, KeyError):
         tried.cause = "address_unreadable"
         return
@@ -107,7 +87,7 @@ def _attempt(parts: Parts, tried: Tried, lease: Instant) -> None:
             address=address,
             subject=Personal(rendered.subject) if rendered.subject else None,
             body=Personal(rendered.body),
-            language=template.language,
+            language=form.language,
             unsubscribe=parts.options.unsubscribe_of(key),
             expires=target.request.useless_after,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import attrs
@@ -13,6 +14,7 @@ from carelink.audit.bodies import (
     ConsentGrantedBody,
     ContactChange,
     ContentBody,
+    CredentialBody,
     ExportBody,
     GenesisBody,
     GuardianChange,
@@ -40,7 +42,7 @@ from carelink.audit.bodies import (
 )
 from carelink.audit.decided import ClaimBody, DecisionBody
 from carelink.audit.entry import Entry, encode_entry, salt_text
-from carelink.audit.kinds import ContentAction, ReleaseCause
+from carelink.audit.kinds import ContentAction, CredentialAction, ReleaseCause
 from carelink.audit.merkle import leaf_hash
 from carelink.consent.facts import Facts
 from carelink.consent.pack import Pack
@@ -52,6 +54,7 @@ from carelink.model.moment import Instant
 from carelink.model.scope import EVERY_PLAN
 from carelink.ports.rows import (
     ContactRow,
+    CredentialRow,
     EntryRow,
     GrantRow,
     RelatedRow,
@@ -71,6 +74,8 @@ from carelink.vocabulary import (
     LifecycleStage,
     Mode,
     Outcome,
+    ProviderState,
+    ReviewRole,
     Standing,
     word,
 )
@@ -390,11 +395,21 @@ class Journal:
         """A witness cosigned the log at a size."""
         self._add(WitnessBody(name=name, size=size, digest=digest), at)
 
-    def content(self, action: str, row: TemplateRow, by: str, at: Instant) -> None:
-        """A template version registered, approved or withdrawn."""
-        registered = action == ContentAction.REGISTERED.value
+    def content(
+        self,
+        action: ContentAction,
+        row: TemplateRow,
+        by: str,
+        at: Instant,
+        *,
+        role: ReviewRole | None = None,
+        provider: tuple[str, ProviderState] | None = None,
+        findings: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        """What happened to a template version, which stands as `row` now."""
+        registered, numbered = action is ContentAction.REGISTERED, action is ContentAction.NUMBERED
         body = ContentBody(
-            action=word(ContentAction, action),
+            action=action,
             template=row.name,
             version=row.version,
             digest=row.digest,
@@ -402,6 +417,31 @@ class Journal:
             channels=row.channels if registered else None,
             since=row.since if registered else None,
             until=row.until if registered else None,
+            by=by,
+            quorum=row.quorum if registered and row.quorum > 1 else None,
+            data=row.data if registered else (),
+            role=None if role is ReviewRole.CLINICAL else role,
+            at=at if action is ContentAction.APPROVED else None,
+            number=sha256(row.number.encode()).hexdigest() if numbered and row.number else None,
+            number_until=row.number_until if numbered else None,
+            channel=None if provider is None else provider[0],
+            state=None if provider is None else provider[1],
+            lists=row.screened if action is ContentAction.SCREENED else None,
+            findings=findings,
+        )
+        self._add(body, at)
+
+    def credential(self, action: CredentialAction, row: CredentialRow, by: str, at: Instant) -> None:
+        """What happened to a credential, which stands as `row` now."""
+        ended = action is CredentialAction.ENDED
+        body = CredentialBody(
+            action=action,
+            credential=row.id,
+            actor=row.actor,
+            role=row.role,
+            since=row.since if action is CredentialAction.REGISTERED else None,
+            until=None if ended else row.until,
+            at=row.ended_at if ended else None,
             by=by,
         )
         self._add(body, at)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import singledispatchmethod
+from hashlib import sha256
 
 import attrs
 
@@ -18,6 +19,7 @@ from carelink.audit.bodies import (
     ConsentGrantedBody,
     ContactChange,
     ContentBody,
+    CredentialBody,
     ErasedBody,
     ErasingBody,
     GuardianChange,
@@ -31,14 +33,16 @@ from carelink.audit.bodies import (
     SuppressionLiftedBody,
 )
 from carelink.audit.decided import DecidedBody
-from carelink.audit.kinds import ContentAction
+from carelink.audit.kinds import ContentAction, CredentialAction
+from carelink.content.review import Review, life
 from carelink.engine.rebuild_names import Names
 from carelink.engine.rebuild_path import RebuiltPath
-from carelink.model.ids import GrantId, PersonRef, SuppressionId
+from carelink.model.ids import CredentialId, GrantId, PersonRef, SuppressionId
+from carelink.model.moment import Instant
 from carelink.model.scope import EVERY_PLAN
-from carelink.ports.rows import GrantRow, PatientRow, StopRow
+from carelink.ports.rows import CredentialRow, GrantRow, PatientRow, StopRow, TemplateRow
 from carelink.ports.store import Transaction
-from carelink.vocabulary import ContentStatus, GrantMethod, GrantState, Standing
+from carelink.vocabulary import ContentStatus, GrantMethod, GrantState, ReviewRole, Standing
 
 __all__ = ["Rebuild"]
 
@@ -68,9 +72,17 @@ class Rebuild:
         self.path.apply(body)
 
     def rewind(self, body: Body) -> None:
-        """Undo what applying a later entry again would find done: a grant ends at its first end in log order."""
+        """Undo what applying a later entry again would find done: a grant ends at its first end in log order, and an
+        approver counts with the first approval in log order.
+        """
         if isinstance(body, ConsentEndedBody) and (row := self.names.grant(body.subject, body.grant)) is not None:
             self.tx.put_grant(attrs.evolve(row, state=GrantState.GIVEN, ended_at=None))
+        if isinstance(body, ContentBody) and body.action is ContentAction.APPROVED:
+            key = (body.template, body.version)
+            template = self.tx.templates([key]).get(key)
+            if template is not None:
+                left = tuple(each for each in template.reviews if each.partition(":")[0] != body.by)
+                self.tx.put_template(attrs.evolve(template, reviews=left))
 
     def again(self, body: Body) -> None:
         """Do what an entry of the store's own says once more, after others that now come before it. What it added is
@@ -232,7 +244,52 @@ class Rebuild:
         # Another text under the same version must not get approvals that were given to the one that is lost.
         if row is None or row.digest != body.digest:
             return
+        row = _content(row, body)
         withdrawn = row.status is ContentStatus.WITHDRAWN or body.action is ContentAction.WITHDRAWN
-        if body.action is ContentAction.APPROVED and body.by not in row.approvers:
-            row = attrs.evolve(row, status=ContentStatus.APPROVED, approvers=(*row.approvers, body.by))
-        self.tx.put_template(attrs.evolve(row, status=ContentStatus.WITHDRAWN) if withdrawn else row)
+        status = life(withdrawn=withdrawn, approvals=len(row.approvers), quorum=row.quorum, screened=bool(row.screened))
+        self.tx.put_template(attrs.evolve(row, status=status))
+
+    @apply.register
+    def _credential(self, body: CredentialBody) -> None:
+        if body.action is CredentialAction.REGISTERED:
+            row = CredentialRow(
+                id=CredentialId(body.credential),
+                actor=body.actor,
+                role=body.role,
+                since=body.since or Instant(0),
+                until=body.until,
+            )
+            self.tx.put_credential(row)
+            return
+        held = self.tx.credentials([body.actor]).get(body.actor, ())
+        for row in held:
+            if row.id == body.credential:
+                if body.action is CredentialAction.RENEWED:
+                    self.tx.put_credential(attrs.evolve(row, until=body.until))
+                else:
+                    self.tx.put_credential(attrs.evolve(row, ended_at=body.at))
+
+
+def _content(row: TemplateRow, body: ContentBody) -> TemplateRow:
+    """The row after an entry, its status apart. A number's text and a provider's id are not in the log: what the store
+    kept of them stays, and else the number's digest and no id stand there.
+    """
+    if body.action is ContentAction.REGISTERED:  # a text registered once more begins anew
+        return attrs.evolve(
+            row, status=ContentStatus.DRAFT, since=body.since or Instant(0), until=body.until, author=body.by,
+            quorum=body.quorum or 1, reviews=(), number="", number_until=None, providers=(), screened="",
+        )  # fmt: skip
+    if body.action is ContentAction.APPROVED and body.by not in row.approvers:
+        review = Review(body.by, body.role or ReviewRole.CLINICAL, body.at)
+        return attrs.evolve(row, reviews=(*row.reviews, review.word()))
+    if body.action is ContentAction.SCREENED:
+        return attrs.evolve(row, screened=body.lists or "")
+    if body.action is ContentAction.NUMBERED:
+        same = body.number == (sha256(row.number.encode()).hexdigest() if row.number else None)
+        return attrs.evolve(row, number=row.number if same else body.number or "", number_until=body.number_until)
+    if body.action is ContentAction.PROVIDER and body.channel is not None and body.state is not None:
+        kept = [each for each in row.providers if each.partition(":")[0] != body.channel]
+        known = next((each for each in row.providers if each not in kept), "::")
+        word = f"{body.channel}:{body.state.value}:{known.split(':', 2)[2]}"
+        return attrs.evolve(row, providers=tuple(sorted((*kept, word))))
+    return row

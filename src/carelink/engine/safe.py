@@ -102,6 +102,7 @@ class Safe:
         form = {
             "automated": request.automated,
             "channel": request.channel,
+            "clinician": request.clinician,
             "data": request.data,
             "disclosure": request.disclosure,
             "due_from": request.due_from,

@@ -8,6 +8,7 @@ from typing import Final, NewType
 __all__ = [
     "AddressRef",
     "ContactPointId",
+    "CredentialId",
     "DecisionId",
     "GrantId",
     "PatientId",
@@ -48,6 +49,9 @@ GrantId = NewType("GrantId", str)
 
 SuppressionId = NewType("SuppressionId", str)
 """Random id of one suppression: 32 lower-case hex digits."""
+
+CredentialId = NewType("CredentialId", str)
+"""Random id of one credential of a member of staff: 32 lower-case hex digits."""
 
 _REF: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 

@@ -73,6 +73,7 @@ class Request:
         topic: what this contact is about, where policy keeps one contact from being made twice; named like a plan.
         due_from, due_until: when the plan wants it, half open; outside it is not due.
         data: kinds of personal data that the choice of this patient read.
+        clinician: name of the clinician who stands behind it, as in `credential`; kept only as a keyed hash.
 
     Raises:
         InvalidInputError: a field is empty, too long or not in its vocabulary.
@@ -97,10 +98,13 @@ class Request:
     due_from: Instant | None = attrs.field(default=None, converter=_instant)
     due_until: Instant | None = attrs.field(default=None, converter=_instant)
     data: tuple[DataClass, ...] = attrs.field(default=(), converter=_classes)
+    clinician: str = attrs.field(default="", repr=False)
 
     def __attrs_post_init__(self) -> None:
         if not all(map(_plain, (self.key, *self.variables, *self.variables.values()))):
             raise InvalidInputError("a request key and the names and values of variables are text")
+        if not _plain(self.clinician) or len(self.clinician) > _MAX_KEY or self.clinician.strip() != self.clinician:
+            raise InvalidInputError(f"a clinician is named in at most {_MAX_KEY} characters, without blanks around")
         if not self.key or len(self.key) > _MAX_KEY:
             raise InvalidInputError(f"a request key has 1 to {_MAX_KEY} characters")
         if not is_ref(self.patient):

@@ -11,6 +11,7 @@ import attrs
 from carelink.model.ids import (
     AddressRef,
     ContactPointId,
+    CredentialId,
     DecisionId,
     GrantId,
     PatientId,
@@ -28,6 +29,7 @@ from carelink.vocabulary import (
     ChannelKind,
     ContactStatus,
     ContentStatus,
+    DataClass,
     DisclosureScope,
     GrantMethod,
     GrantState,
@@ -38,12 +40,14 @@ from carelink.vocabulary import (
     RecipientRole,
     Relation,
     ReservationState,
+    ReviewRole,
     Standing,
     StopSource,
 )
 
 __all__ = [
     "ContactRow",
+    "CredentialRow",
     "EntryRow",
     "Gate",
     "GrantRow",
@@ -193,8 +197,34 @@ class StopRow:
 
 
 @attrs.frozen(kw_only=True)
+class CredentialRow:
+    """A credential of a member of staff: what `actor`, a pseudonym, may approve as. Its validity is half open, and
+    `ended_at` cuts it short.
+    """
+
+    id: CredentialId
+    actor: str
+    role: ReviewRole
+    since: Instant
+    until: Instant | None = None
+    ended_at: Instant | None = None
+
+
+@attrs.frozen(kw_only=True, cache_hash=True)
 class TemplateRow:
-    """A template version. `body` and `subject` may hold `{name}` variables; `digest` is of the approved form."""
+    """A template version. `body` and `subject` may hold `{name}` variables; `digest` is of the approved form.
+
+    Attributes:
+        details: the rest of the approved form as one JSON text (types, texts by channel, citations, by-line, data);
+            "" for none.
+        data: kinds of personal data its variables carry.
+        author: pseudonym of who registered it, who cannot approve it.
+        quorum: how many distinct approvers make it approved.
+        reviews: an approval each, in the order given: pseudonym, role and instant, joined by colons.
+        number, number_until: the regulator's approval number and the end of its validity.
+        providers: where it stands with a channel's provider: channel, state and provider's id, joined by colons.
+        screened: digest of the word lists its own text was screened with; "" where it was not.
+    """
 
     name: str
     version: int
@@ -208,7 +238,20 @@ class TemplateRow:
     digest: str
     since: Instant
     until: Instant | None = None
-    approvers: tuple[str, ...] = ()
+    details: str = ""
+    data: tuple[DataClass, ...] = ()
+    author: str = ""
+    quorum: int = 1
+    reviews: tuple[str, ...] = ()
+    number: str = ""
+    number_until: Instant | None = None
+    providers: tuple[str, ...] = ()
+    screened: str = ""
+
+    @property
+    def approvers(self) -> tuple[str, ...]:
+        """Pseudonyms of who approved, in the order of their approvals."""
+        return tuple(dict.fromkeys(review.partition(":")[0] for review in self.reviews))
 
 
 @attrs.frozen(kw_only=True)

@@ -29,6 +29,7 @@ from carelink.model.ids import (
 from carelink.model.moment import Instant
 from carelink.ports.rows import (
     ContactRow,
+    CredentialRow,
     EntryRow,
     Gate,
     GrantRow,
@@ -113,6 +114,9 @@ class Reader(Protocol):
 
     def templates(self, keys: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], TemplateRow]:
         """Template versions by (name, version)."""
+
+    def credentials(self, actors: Sequence[str]) -> Mapping[str, tuple[CredentialRow, ...]]:
+        """Credentials of members of staff by pseudonym, ascending by (since, id), ended ones too."""
 
     def latest_template(self, name: str) -> int | None:
         """Highest registered version of a template."""
@@ -266,6 +270,9 @@ class Transaction(Reader, Protocol):
 
     def put_template(self, row: TemplateRow) -> None:
         """Insert or replace a template version."""
+
+    def put_credential(self, row: CredentialRow) -> None:
+        """Insert or replace a credential."""
 
     def add_reservations(self, rows: Sequence[ReservationRow]) -> None:
         """Insert reservations. MUST raise ConflictError if a request already has one that is not released."""

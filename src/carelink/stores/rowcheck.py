@@ -32,7 +32,7 @@ def _lists(row: _Listing) -> Iterable[Sequence[str]]:
         case GrantRow() | StopRow():
             return (row.purposes, row.channels, row.plans)
         case TemplateRow():
-            return (row.purposes, row.channels, row.variables, row.approvers)
+            return (row.purposes, row.channels, row.variables, row.data, row.reviews, row.providers)
 
 
 def check_lists(rows: Sequence[_Listing]) -> None:

@@ -149,3 +149,44 @@ def test_what_is_wrong_is_told(desk, arguments: tuple[str, ...], code: int, says
     answer = desk.run(*arguments)
     assert (answer.code, answer.out) == (code, "")
     assert says in answer.err
+
+
+def test_types_texts_by_line_and_quorum_are_registered_and_shown(desk) -> None:
+    desk.people(1)
+    (desk.folder / "short.txt").write_bytes("短讯 {day}".encode())
+    added = desk.run(
+        *ADD, "--body", _file(desk, b"On {day}, {eye}. {byline}"), "--text", "sms=short.txt", "--byline", "A, B",
+        "--variable", "day=date,min=2026-01-01", "--variable", "eye=choice,of=left|right", "--citation", "WHO 2025",
+        "--data", "appointment,diagnosis", "--quorum", "2",
+    )  # fmt: skip
+    assert added.code == 0, added.err
+    assert (
+        desk.run("content", "number", "note", "--number", "A-1", "--until", "2100-01-01T00:00:00Z", "--actor", "O").code
+        == 0
+    )
+    assert desk.run("content", "provider", "note", "--channel", "outbox-sms", "--state", "approved", "--id", "S_1",
+                    "--actor", "O").out == "note@1: approved at outbox-sms\n"  # fmt: skip
+    desk.run("content", "approve", "note", "--actor", "Dr Chen", "--role", "commercial")
+    shown = desk.run("content", "show", "note").out
+    for part in ("reviewed", "quorum │ 2", "appointment, diagnosis", "outbox-sms:approved:S_1", "A-1"):
+        assert part in " ".join(shown.split()), part
+    ask = ("preview", "--purpose", "care.appointment", "--template", "note", "--channel", "email", "--var", "eye=left")
+    wrong = desk.run(*ask, "--var", "day=soon")
+    assert "variable `day`" in wrong.out + wrong.err
+    assert "soon" not in wrong.out + wrong.err
+
+
+def test_the_author_is_told_to_ask_somebody_else(desk) -> None:
+    desk.run(*ADD, "--body", _file(desk, b"one"))
+    own = desk.run("content", "approve", "note", "--actor", "author")
+    assert (own.code, "content.self_approval" in own.err, "ask somebody else" in own.err) == (1, True, True)
+
+
+def test_credentials_are_recorded_renewed_and_ended(desk) -> None:
+    add = ("credentials", "add", "Dr Chen", "--actor", "registrar")
+    assert desk.run(*add, "--until", "2100-01-01T00:00:00Z").out.startswith("clinical since ")
+    assert "until 2101" in desk.run(*add, "--until", "2101-01-01T00:00:00Z").out
+    assert desk.run("credentials", "end", "Dr Chen", "--actor", "registrar").out == "1 ended\n"
+    assert desk.run("credentials", "end", "Dr Chen", "--actor", "registrar").code == 1
+    assert "clinical" in desk.run("credentials", "list", "Dr Chen").out
+    assert desk.run(*add, "--until", "2001-01-01T00:00:00Z").code == 2

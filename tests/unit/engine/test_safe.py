@@ -23,7 +23,7 @@ def _request(**more):
     [
         {"patient": "b" * 32}, {"purpose": "care.medication"}, {"channel": "email"}, {"template": "u"}, {"version": 1},
         {"variables": {"a": "b"}}, {"recipient": "c" * 32}, {"disclosure": "results"}, {"automated": True},
-        {"reply": True}, {"not_before": 1}, {"useless_after": 1},
+        {"reply": True}, {"not_before": 1}, {"useless_after": 1}, {"clinician": "Dr. Chen"},
     ],
 )  # fmt: skip
 def test_what_is_asked_for_is_told_apart(world, change):
@@ -40,7 +40,8 @@ def test_how_long_to_wait_is_no_content(world):
 
 def test_every_field_of_a_request_is_content_or_named_here():
     told = {"patient", "purpose", "channel", "template", "version", "variables", "recipient", "disclosure", "automated",
-            "reply", "not_before", "useless_after", "plan", "topic", "due_from", "due_until", "data"}  # fmt: skip
+            "reply", "not_before", "useless_after", "plan", "topic", "due_from", "due_until", "data",
+            "clinician"}  # fmt: skip
     assert {field.name for field in attrs.fields(Request)} - told == {"key", "wait"}
 
 

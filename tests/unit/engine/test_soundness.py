@@ -8,18 +8,30 @@ import pytest
 from carelink.engine.soundness import salvage, salvage_rows, sound, sound_only, tenant_of
 from carelink.errors import DamagedRowError, StoreError
 from carelink.model.moment import Instant
-from carelink.ports.rows import ContactRow, GrantRow, PatientRow, RelatedRow, StopRow, TemplateRow, TenantRow, TouchRow
+from carelink.ports.rows import (
+    ContactRow,
+    CredentialRow,
+    GrantRow,
+    PatientRow,
+    RelatedRow,
+    StopRow,
+    TemplateRow,
+    TenantRow,
+    TouchRow,
+)
 from carelink.vocabulary import (
     AddressKind,
     AgeBand,
     ChannelKind,
     ContactStatus,
     ContentStatus,
+    DataClass,
     DisclosureScope,
     Mode,
     Purpose,
     RecipientRole,
     Relation,
+    ReviewRole,
     Standing,
     StopSource,
 )
@@ -42,9 +54,11 @@ GOOD = (
         reservation=A, subject=A, recipient=A, token=b"t", purpose=Purpose.SYSTEM_TEST, channel_kind=ChannelKind.SMS,
         reply=False, at=Instant(1),
     ),
+    CredentialRow(id=A, actor=A, role=ReviewRole.ETHICS, since=Instant(1), until=Instant(2), ended_at=Instant(3)),
     TemplateRow(
         name="n", version=1, status=ContentStatus.DRAFT, purposes=("care",), channels=("sms",), language="en", subject="",
-        body="b", variables=(), digest=A + A, since=Instant(1), approvers=(A,),
+        body="b", variables=(), digest=A + A, since=Instant(1),
+        reviews=(A,), data=(DataClass.NOTE,), number_until=Instant(2),
     ),
 )  # fmt: skip
 WRONG = (None, 0, True, "", "word", b"", (), (1,), [], 1.5, object())

@@ -11,6 +11,7 @@ from carelink.model.moment import Instant
 from carelink.model.touchpoint import COUNTS
 from carelink.ports.rows import (
     ContactRow,
+    CredentialRow,
     Gate,
     GrantRow,
     HeadRow,
@@ -158,6 +159,11 @@ class MemoryReader:
     def templates(self, keys: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], TemplateRow]:
         """See the port."""
         return _found(self._state.templates, keys)
+
+    def credentials(self, actors: Sequence[str]) -> Mapping[str, tuple[CredentialRow, ...]]:
+        """See the port."""
+        rows = sorted(self._state.credentials.values(), key=lambda row: (row.since, row.id))
+        return _grouped(rows, lambda row: row.actor, set(actors))
 
     def latest_template(self, name: str) -> int | None:
         """See the port."""

@@ -11,6 +11,7 @@ from carelink.audit.merkle import Frontier
 from carelink.model.ids import (
     AddressRef,
     ContactPointId,
+    CredentialId,
     GrantId,
     PatientId,
     RelatedId,
@@ -20,6 +21,7 @@ from carelink.model.ids import (
 from carelink.model.moment import Instant
 from carelink.ports.rows import (
     ContactRow,
+    CredentialRow,
     EntryRow,
     Gate,
     GrantRow,
@@ -74,6 +76,7 @@ class State:
     grants: dict[GrantId, GrantRow] = attrs.field(factory=dict)
     stops: dict[SuppressionId, StopRow] = attrs.field(factory=dict)
     templates: dict[tuple[str, int], TemplateRow] = attrs.field(factory=dict)
+    credentials: dict[CredentialId, CredentialRow] = attrs.field(factory=dict)
     reservations: dict[ReservationId, ReservationRow] = attrs.field(factory=dict)
     packs: dict[str, bytes] = attrs.field(factory=dict)
     allow_list: set[bytes] = attrs.field(factory=set)

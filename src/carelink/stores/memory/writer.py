@@ -15,6 +15,7 @@ from carelink.model.moment import Instant
 from carelink.model.touchpoint import TRANSITIONS
 from carelink.ports.rows import (
     ContactRow,
+    CredentialRow,
     EntryRow,
     Gate,
     GrantRow,
@@ -251,6 +252,11 @@ class MemoryTransaction(MemoryReader):
         with self._writing() as state:
             check_lists([row])
             state.templates[(row.name, row.version)] = row
+
+    def put_credential(self, row: CredentialRow) -> None:
+        """See the port."""
+        with self._writing() as state:
+            state.credentials[row.id] = row
 
     def put_pack(self, digest: str, data: bytes) -> None:
         """See the port."""

@@ -96,7 +96,11 @@ _index("stops_person", _stops.c.person, where="person IS NOT NULL")
 _index("stops_token", _stops.c.token, where="token IS NOT NULL")
 _table("templates", _key("name"), _number("version"), _text("status"), _text("purposes"), _text("channels"),
        _text("language"), _text("subject"), _text("body"), _text("variables"), _text("digest"), _long("since"),
-       _long("until", null=True), _text("approvers"))  # fmt: skip
+       _long("until", null=True), _text("details"), _text("data"), _text("author"), _flag("quorum"), _text("reviews"),
+       _text("number"), _long("number_until", null=True), _text("providers"), _text("screened"))  # fmt: skip
+_credentials = _table("credentials", _key("id"), _text("actor"), _text("role"), _long("since"),
+                      _long("until", null=True), _long("ended_at", null=True))  # fmt: skip
+_index("credentials_actor", _credentials.c.actor)
 _table("packs", _key("digest"), _blob("data"))
 
 # -- reservations -------------------------------------------------------------------------------------------

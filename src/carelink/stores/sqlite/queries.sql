@@ -155,14 +155,21 @@ INSERT OR IGNORE INTO blind (col, version, value, "row") VALUES (?, ?, ?, ?);
 -- name: delete_blind
 DELETE FROM blind WHERE "row" = ?;
 -- name: templates
-SELECT t.name, t.version, status, purposes, channels, language, subject, body, variables, digest, since, until, approvers
+SELECT t.name, t.version, status, purposes, channels, language, subject, body, variables, digest, since, until,
+  details, data, author, quorum, reviews, number, number_until, providers, screened
 FROM json_each(?) AS k CROSS JOIN templates AS t
 ON t.name = json_extract(k.value, '$[0]') AND t.version = json_extract(k.value, '$[1]');
 -- name: latest_template
 SELECT max(version) FROM templates WHERE name = ?;
 -- name: put_template
 INSERT OR REPLACE INTO templates (name, version, status, purposes, channels, language, subject, body, variables, digest,
-  since, until, approvers) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+  since, until, details, data, author, quorum, reviews, number, number_until, providers, screened)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+-- name: credentials
+SELECT c.id, actor, role, since, until, ended_at
+FROM json_each(?) AS k CROSS JOIN credentials AS c ON c.actor = k.value ORDER BY since, c.id;
+-- name: put_credential
+INSERT OR REPLACE INTO credentials (id, actor, role, since, until, ended_at) VALUES (?, ?, ?, ?, ?, ?);
 -- name: pack
 SELECT data FROM packs WHERE digest = ?;
 -- name: put_pack

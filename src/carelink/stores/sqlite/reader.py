@@ -12,6 +12,7 @@ from carelink.model.ids import AddressRef, PatientId, PersonRef, RequestRef, Res
 from carelink.model.moment import Instant
 from carelink.ports.rows import (
     ContactRow,
+    CredentialRow,
     Gate,
     GrantRow,
     HeadRow,
@@ -182,6 +183,10 @@ class SqliteReader:
         """See the port."""
         rows = _read(form.template_row, self._all("templates", listed(keys)))
         return {(row.name, row.version): row for row in rows}
+
+    def credentials(self, actors: Sequence[str]) -> Mapping[str, tuple[CredentialRow, ...]]:
+        """See the port."""
+        return _grouped(_read(form.credential_row, self._all("credentials", listed(actors))), lambda row: row.actor)
 
     def latest_template(self, name: str) -> int | None:
         """See the port."""

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from carelink.model.ids import AddressRef
 from carelink.ports.rows import (
     ContactRow,
+    CredentialRow,
     GrantRow,
     PatientRow,
     RelatedRow,
@@ -26,6 +27,7 @@ from carelink.vocabulary import (
     ChannelKind,
     ContactStatus,
     ContentStatus,
+    DataClass,
     DisclosureScope,
     GrantMethod,
     GrantState,
@@ -36,6 +38,7 @@ from carelink.vocabulary import (
     RecipientRole,
     Relation,
     ReservationState,
+    ReviewRole,
     Standing,
     StopSource,
 )
@@ -52,6 +55,7 @@ _SCOPE, _ADDRESS_KIND, _CONTACT = _words(DisclosureScope), _words(AddressKind), 
 _ROLE, _GRANT, _SOURCE, _MODE = _words(RecipientRole), _words(GrantState), _words(StopSource), _words(Mode)
 _CONTENT, _PURPOSE, _CHANNEL = _words(ContentStatus), _words(Purpose), _words(ChannelKind)
 _STATE, _OUTCOME = _words(ReservationState), {None: None, **_words(Outcome)}
+_DATA, _REVIEW = _words(DataClass), _words(ReviewRole)
 _METHOD, _STAGE = _words(GrantMethod), {None: None, **_words(LifecycleStage)}
 
 
@@ -145,14 +149,27 @@ def template_row(r: Sequence[Any]) -> TemplateRow:
     """A template version."""
     return TemplateRow(name=r[0], version=r[1], status=_CONTENT[r[2]], purposes=split(r[3]), channels=split(r[4]),
                        language=r[5], subject=r[6], body=r[7], variables=split(r[8]), digest=r[9], since=r[10],
-                       until=r[11], approvers=split(r[12]))  # fmt: skip
+                       until=r[11], details=r[12], data=tuple(_DATA[each] for each in split(r[13])), author=r[14],
+                       quorum=r[15], reviews=split(r[16]), number=r[17], number_until=r[18], providers=split(r[19]),
+                       screened=r[20])  # fmt: skip
 
 
 def template_values(row: TemplateRow) -> tuple[Any, ...]:
     """Its values, for the insert."""
     return (row.name, row.version, row.status._value_, ",".join(row.purposes), ",".join(row.channels), row.language,
-            row.subject, row.body, ",".join(row.variables), row.digest, row.since, row.until,
-            ",".join(row.approvers))  # fmt: skip
+            row.subject, row.body, ",".join(row.variables), row.digest, row.since, row.until, row.details,
+            ",".join(each._value_ for each in row.data), row.author, row.quorum, ",".join(row.reviews), row.number,
+            row.number_until, ",".join(row.providers), row.screened)  # fmt: skip
+
+
+def credential_row(r: Sequence[Any]) -> CredentialRow:
+    """A credential."""
+    return CredentialRow(id=r[0], actor=r[1], role=_REVIEW[r[2]], since=r[3], until=r[4], ended_at=r[5])
+
+
+def credential_values(row: CredentialRow) -> tuple[Any, ...]:
+    """Its values, for the insert."""
+    return (row.id, row.actor, row.role._value_, row.since, row.until, row.ended_at)
 
 
 def address_pair(r: Sequence[Any]) -> tuple[bytes, AddressRef]:

@@ -14,6 +14,7 @@ from carelink.model.moment import Instant
 from carelink.model.touchpoint import TRANSITIONS
 from carelink.ports.rows import (
     ContactRow,
+    CredentialRow,
     EntryRow,
     Gate,
     GrantRow,
@@ -251,6 +252,11 @@ class SqliteTransaction(SqliteReader):
         with self._writing():
             check_lists([row])
             self._one("put_template", *form.template_values(row))
+
+    def put_credential(self, row: CredentialRow) -> None:
+        """See the port."""
+        with self._writing():
+            self._one("put_credential", *form.credential_values(row))
 
     def put_pack(self, digest: str, data: bytes) -> None:
         """See the port."""

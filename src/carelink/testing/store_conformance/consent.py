@@ -111,7 +111,21 @@ class TestContent:
 
     def test_versions_stand_side_by_side(self, store: Store) -> None:
         draft = a.template(
-            version=12, status=ContentStatus.DRAFT, subject="", variables=(), until=None, approvers=(), language="und"
+            version=12,
+            status=ContentStatus.DRAFT,
+            subject="",
+            variables=(),
+            until=None,
+            language="und",
+            details="",
+            data=(),
+            author="",
+            quorum=1,
+            reviews=(),
+            number="",
+            number_until=None,
+            providers=(),
+            screened="",
         )
         with store.transaction() as tx:
             tx.put_template(a.template())
@@ -133,6 +147,17 @@ class TestContent:
     def test_lists_are_of_words(self, store: Store) -> None:
         with pytest.raises(InvalidInputError), store.transaction() as tx:
             tx.put_template(a.template(variables=("a", "b,c")))
+
+    def test_credentials_of_an_actor_are_found_in_order_and_replaced(self, store: Store) -> None:
+        late, early, other = a.credential(1, 1, since=a.at(9)), a.credential(2, 1), a.credential(3, 2)
+        bare = attrs.evolve(other, until=None, ended_at=None)
+        with store.transaction() as tx:
+            for row in (late, early, other, bare):
+                tx.put_credential(row)
+        with store.reader() as reader:
+            found = reader.credentials([early.actor, other.actor, early.actor, "f" * 32])
+            assert found == {early.actor: (early, late), other.actor: (bare,)}
+            assert reader.credentials([]) == {}
 
     def test_packs_are_bytes(self, store: Store) -> None:
         with store.transaction() as tx:

@@ -74,6 +74,7 @@ _contact = st.builds(
 )
 _grant = st.builds(a.grant, _few, _few, since=_instants)
 _stop = st.one_of(st.builds(a.stop, _few, of=_few, since=_instants), st.builds(a.stop, _few, on=_few, since=_instants))
+_credential = st.builds(a.credential, st.integers(1, 3), st.integers(1, 2))
 _template = st.builds(a.template, st.sampled_from(["a", "b"]), st.integers(1, 3), body=st.text(max_size=9))
 _sealed = st.builds(SealedRow, table=st.just("t"), row=st.sampled_from("rs"), column=st.just("c"), envelope=st.binary())
 _index = st.builds(
@@ -125,6 +126,7 @@ _calls = st.one_of(
     _call("add_stops", _rows(_stop)),
     _call("lift_stop", _stop.map(lambda row: row.id), _instants),
     _call("put_template", _template),
+    _call("put_credential", _credential),
     _call("add_reservations", _rows(_reservation())),
     _call("put_reservations", _rows(_reservation())),
     _call("put_pack", st.sampled_from(["d", "e"]), st.binary()),
@@ -163,6 +165,7 @@ def _all_reads(reader: Reader) -> list[object]:
         reader.grants(ids),
         reader.stops(persons[:2], tokens[:2]),
         reader.touches(persons[:2], tokens[:1], a.at(2)),
+        reader.credentials([a.credential(1, number).actor for number in numbers]),
         reader.templates([(name, version) for name in "ab" for version in numbers]),
         [reader.latest_template(name) for name in "abc"],
         reader.recall([a.request(n) for n in numbers]),

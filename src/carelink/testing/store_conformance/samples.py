@@ -10,6 +10,7 @@ from carelink.audit.merkle import leaf_hash
 from carelink.model.ids import (
     AddressRef,
     ContactPointId,
+    CredentialId,
     DecisionId,
     GrantId,
     PatientId,
@@ -22,6 +23,7 @@ from carelink.model.ids import (
 from carelink.model.moment import Instant
 from carelink.ports.rows import (
     ContactRow,
+    CredentialRow,
     EntryRow,
     GrantRow,
     PatientRow,
@@ -37,12 +39,14 @@ from carelink.vocabulary import (
     ChannelKind,
     ContactStatus,
     ContentStatus,
+    DataClass,
     DisclosureScope,
     Mode,
     Purpose,
     RecipientRole,
     Relation,
     ReservationState,
+    ReviewRole,
     Standing,
     StopSource,
 )
@@ -52,6 +56,7 @@ __all__ = [
     "address",
     "at",
     "contact",
+    "credential",
     "entry",
     "grant",
     "patient",
@@ -223,7 +228,28 @@ def template(name: str = "recheck", version: int = 1, **changes: Any) -> Templat
         digest="5f" * 32,
         since=at(1),
         until=at(9),
-        approvers=(_ref(2, 1), _ref(2, 2)),
+        details='{"byline":"眼科, ward 3"}',
+        data=(DataClass.APPOINTMENT, DataClass.DIAGNOSIS),
+        author=_ref(2, 9),
+        quorum=2,
+        reviews=(f"{_ref(2, 1)}:clinical:7", f"{_ref(2, 2)}:commercial:"),
+        number="粤(x)医广【2026】第01-02号",
+        number_until=at(8),
+        providers=("outbox-sms:approved:SMS_1",),
+        screened="6f" * 32,
+    )
+    return attrs.evolve(row, **changes)
+
+
+def credential(number: int, of: int, **changes: Any) -> CredentialRow:
+    """A credential of a member of staff."""
+    row = CredentialRow(
+        id=CredentialId(_ref(0xAC, number)),
+        actor=_ref(2, of),
+        role=ReviewRole.COMMERCIAL,
+        since=at(number),
+        until=at(number + 1000),
+        ended_at=at(number + 10),
     )
     return attrs.evolve(row, **changes)
 

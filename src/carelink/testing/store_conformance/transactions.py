@@ -36,6 +36,7 @@ def _write_everything(tx: Transaction) -> None:
     tx.end_grant(a.grant(1, 1).id, GrantState.WITHDRAWN, a.at(2))
     tx.add_stops([a.stop(1, of=1)])
     tx.put_template(a.template())
+    tx.put_credential(a.credential(1, 1))
     tx.add_reservations([a.reservation(1)])
     tx.put_pack("d", b"p")
     tx.put_allow_listed([a.token(1)], listed=True)
@@ -63,6 +64,7 @@ def _everything(reader: Reader) -> list[object]:
         reader.grants([a.patient_id(1)]),
         reader.stops([a.person(1)], []),
         reader.templates([("recheck", 1)]),
+        reader.credentials([a.credential(1, 1).actor]),
         reader.recall([a.request(1)]),
         reader.pack("d"),
         reader.allow_listed([a.token(1)]),

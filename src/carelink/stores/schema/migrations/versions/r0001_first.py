@@ -39,7 +39,10 @@ _TABLES: Final = {
     "stops": (("id text, person text?, token text?, purposes text, channels text, source text, since long, "
                "until long?, lifted_at long?, plans text"), "id"),
     "templates": (("name text, version int, status text, purposes text, channels text, language text, subject text, "
-                  "body text, variables text, digest text, since long, until long?, approvers text"), "name version"),
+                  "body text, variables text, digest text, since long, until long?, details text, data text, "
+                  "author text, quorum int, reviews text, number text, number_until long?, providers text, "
+                  "screened text"), "name version"),
+    "credentials": ("id text, actor text, role text, since long, until long?, ended_at long?", "id"),
     "packs": ("digest text, data blob", "digest"),
     "reservations": (("id text, request text, mac blob, decision text, patient text, contact text, subject text, "
                      "recipient text, role text, token text, address text, purpose text, channel text, "
@@ -69,6 +72,7 @@ _INDEXES: Final = (
     ("grants_patient", "grants", "patient", False, None),
     ("stops_person", "stops", "person", False, "person IS NOT NULL"),
     ("stops_token", "stops", "token", False, "token IS NOT NULL"),
+    ("credentials_actor", "credentials", "actor", False, None),
     ("reservations_request", "reservations", "request", True, "state <> 'released'"),
     ("reservations_subject", "reservations", "subject at", False, None),
     ("reservations_recipient", "reservations", "recipient at", False, None),

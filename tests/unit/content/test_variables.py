@@ -1,0 +1,127 @@
+"""Types of variables: what a value may be, and that an error never repeats it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carelink.content.template import ChannelText, Template, read_details
+from carelink.content.variables import VariableType
+from carelink.errors import InvalidInputError
+from carelink.model.scope import Scope
+from carelink.vocabulary import ChannelKind, DataClass
+
+
+def typed(**declared):
+    return VariableType.of("place", declared)
+
+
+GOOD = [
+    ({}, "北京 Ward 3, Dr. Chen"), ({"type": "text", "max": 3}, "abc"),
+    ({"type": "text", "characters": ["han", "digit"]}, "三楼302"), ({"type": "text", "characters": ["latin", "space"]}, "a B"),
+    ({"type": "integer"}, "-12"), ({"type": "integer", "min": -3, "max": 7}, "-3"), ({"type": "integer", "max": 7}, "7"),
+    ({"type": "date"}, "2028-02-29"), ({"type": "date", "min": "2026-01-01", "max": "2026-12-31"}, "2026-12-31"),
+    ({"type": "time", "min": "08:00", "max": "17:30"}, "08:00"), ({"type": "datetime"}, "2026-11-25 08:30"),
+    ({"type": "choice", "of": ["left", "右眼"]}, "右眼"),
+]  # fmt: skip
+BAD = [
+    ({}, "x" * 201), ({}, " "), ({}, "a\u200bb"), ({"type": "text", "max": 3}, "abcd"),
+    ({"type": "text", "characters": ["han", "digit"]}, "三楼 A"), ({"type": "text", "characters": ["latin"]}, "é"),
+    ({"type": "text", "characters": ["digit"]}, "\u0663"),
+    ({"type": "integer"}, "012"), ({"type": "integer"}, "1.0"), ({"type": "integer"}, "\u0661"), ({"type": "integer"}, "-0"),
+    ({"type": "integer", "min": -3, "max": 7}, "8"), ({"type": "integer", "min": -3}, "-4"),
+    ({"type": "date"}, "2026-02-29"), ({"type": "date"}, "2026-2-3"), ({"type": "date"}, "根治白内障"), ({"type": "date"}, "99%"),
+    ({"type": "date", "min": "2026-01-01", "max": "2026-12-31"}, "2027-01-01"), ({"type": "time"}, "24:00"),
+    ({"type": "datetime"}, "2026-11-25T08:30"), ({"type": "choice", "of": ["left"]}, "right"),
+]  # fmt: skip
+MALFORMED = [
+    {"type": "regex"}, {"type": "text", "max": 0}, {"type": "text", "max": 201}, {"type": "text", "max": "many"},
+    {"type": "text", "characters": ["any"]}, {"type": "text", "min": 1}, {"type": "choice"}, {"type": "choice", "of": [""]},
+    {"type": "integer", "min": 9, "max": 1}, {"type": "integer", "min": "x"}, {"type": "date", "min": "soon"},
+    {"type": "date", "of": ["2026-01-01"]}, {"type": "choice", "of": [1]}, {"type": "choice", "of": ["a"] * 101},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("declared", "value"), GOOD)
+def test_a_value_of_its_type_is_taken_as_it_is(declared, value):
+    assert typed(**declared).check(value) == value
+
+
+@pytest.mark.parametrize(("declared", "value"), BAD)
+def test_a_value_of_another_type_is_refused_and_not_repeated(declared, value):
+    with pytest.raises(InvalidInputError) as caught:
+        typed(**declared).check(value)
+    assert "`place`" in str(caught.value)
+    assert value.strip() == "" or value not in str(caught.value).replace("`place`", "")
+
+
+@pytest.mark.parametrize("declared", MALFORMED)
+def test_a_malformed_type_is_refused(declared):
+    with pytest.raises(InvalidInputError):
+        typed(**declared)
+
+
+@given(st.text(max_size=30), st.sampled_from([declared for declared, _ in GOOD]))
+def test_a_check_ends_in_the_value_or_a_typed_error(value, declared):
+    try:
+        assert typed(**declared).check(value) == value
+    except InvalidInputError:
+        return
+
+
+def form(**more):
+    given_ = {"name": "t", "version": 1, "scope": Scope(("care",), ("email", "sms")), "body": "On {day}. {byline}",
+              "byline": "A, B", **more}  # fmt: skip
+    return Template(**given_)
+
+
+DETAILED = {
+    "types": (VariableType.of("day", {"type": "date", "min": "2026-01-01"}),),
+    "texts": (ChannelText(kind=ChannelKind.SMS, body="{day}"),),
+    "citations": ("WHO 2025",),
+    "byline": "C",
+    "data": (DataClass.DIAGNOSIS,),
+}
+
+
+def test_every_detail_is_in_the_digest_and_comes_back():
+    whole = form(**DETAILED)
+    plain = form()
+    assert whole.digest != plain.digest
+    for name in DETAILED:
+        assert form(**{**DETAILED, name: getattr(plain, name)}).digest != whole.digest, name
+    bare = Template(name="t", version=1, scope=whole.scope, body="On {day}. X")
+    assert bare.details == ""
+    assert read_details("") == {}
+    assert form(**read_details(whole.details)) == whole
+
+
+@pytest.mark.parametrize(
+    "details", ["{", "[]", '{"types":[]}', '{"texts":{"sms":["a"]}}', '{"data":["secret"]}', '{"citations":3}']
+)
+def test_malformed_details_are_no_details(details):
+    with pytest.raises(InvalidInputError):
+        read_details(details)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"types": (VariableType.of("other", {}),)},
+        {"types": (VariableType.of("day", {}), VariableType.of("day", {}))},
+        {"body": "{patient_name} {byline}", "types": (VariableType.of("patient_name", {}),)},
+        {"texts": (ChannelText(kind=ChannelKind.CHAT, body="x"),)},
+        {"citations": ("a\nb",)}, {"citations": ("",)}, {"byline": ""}, {"byline": "{day}"},
+        {"data": (DataClass.NOTE, DataClass.NOTE)},
+    ],
+)  # fmt: skip
+def test_details_fit_the_template(more):
+    with pytest.raises(InvalidInputError):
+        form(**more)
+
+
+def test_a_text_of_a_channel_has_the_same_rules_as_any():
+    for wrong in ({"body": ""}, {"body": "{"}, {"body": "x", "subject": "a\nb"}):
+        with pytest.raises(InvalidInputError):
+            ChannelText(kind=ChannelKind.SMS, **wrong)
