@@ -334,6 +334,14 @@ def divergences() -> str:
     return table(["divergence", "meaning"], [[f"`{item.value}`", says.get(item.value, "")] for item in divergence.DivergenceCode])
 
 
+def screening(name: str) -> str:
+    sys.path.insert(0, str(ROOT / "docs"))
+    import screening_tables
+
+    made: str = getattr(screening_tables, name)()
+    return made
+
+
 GENERATORS: dict[str, Callable[[], str]] = {
     "entry-kinds": entry_kinds,
     "entry-fields": entry_fields,
@@ -351,6 +359,9 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "rule-kinds": rule_kinds,
     "packs": bundled_packs,
     "purposes": promotional,
+    "screening-actions": lambda: screening("actions"),
+    "screening-lists": lambda: screening("lists"),
+    "screening-figures": lambda: screening("figures"),
 }
 
 

@@ -6,6 +6,7 @@ Sources of the table of actions: `docs/reference/screening.md`.
 from __future__ import annotations
 
 from enum import StrEnum, unique
+from functools import cache
 from typing import Final
 
 from carelink.vocabulary import ChannelKind, Family, Purpose
@@ -129,13 +130,21 @@ _PURPOSES: Final = {
 }
 
 
+def _classed(family: Family) -> PurposeClass:
+    if family in _COMMERCIAL:
+        return PurposeClass.COMMERCIAL
+    return PurposeClass.EDUCATION if family in _EDUCATION else PurposeClass.SERVICE
+
+
+_CLASSES: Final = {purpose: _classed(purpose.family) for purpose in Purpose}
+
+
 def class_of(purpose: Purpose) -> PurposeClass:
     """The class that the rules of advertising put a purpose in."""
-    if purpose.family in _COMMERCIAL:
-        return PurposeClass.COMMERCIAL
-    return PurposeClass.EDUCATION if purpose.family in _EDUCATION else PurposeClass.SERVICE
+    return _CLASSES[purpose]
 
 
+@cache
 def action_of(category: Category, purpose: Purpose, channel_kind: ChannelKind) -> Action | None:
     """What a finding of this category asks for; None: nothing, the category is not looked at.
 

@@ -32,6 +32,9 @@ _TWINS: Final = re.compile(
     "[" + "".join(mark for mark in CONFUSABLES if mark not in VISIBLE_GREEK and mark != "ǃ") + "]"
 )
 _ENTITY: Final = re.compile(r"&(?:amp;)*#(?:[0-9]{1,7}|[xX][0-9a-fA-F]{1,6});", re.ASCII)
+_WORD: Final = 32
+"""How far a word is looked along; a longer one made of look-alikes alone is a word of its own script."""
+
 _EMOJI: Final = frozenset({"So", "Sk", "Sm"})
 
 _LINK: Final = re.compile(
@@ -62,7 +65,8 @@ def _mixed(text: str, place: int) -> bool:
     """Whether a letter that looks Latin stands in a word of Latin letters, digits or Chinese characters."""
     for step in (-1, 1):
         at = place + step
-        while 0 <= at < len(text) and (text[at] in CONFUSABLES or is_ignorable(text[at])):
+        far = place + step * _WORD
+        while at != far and 0 <= at < len(text) and (text[at] in CONFUSABLES or is_ignorable(text[at])):
             at += step
         if 0 <= at < len(text) and ((text[at].isascii() and text[at].isalnum()) or is_cjk(text[at])):
             return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -16,6 +17,9 @@ from carelink.content.screening.normalise import Reading, is_latin
 from carelink.vocabulary import ChannelKind, Purpose
 
 __all__ = ["screen_rendered"]
+
+_Read = tuple[Reading, Reading]
+"""The plain and the joined reading of a part."""
 
 _BREAKS: Final = frozenset("。!?！？;；\n")
 _LINK_PARTS: Final = "link"
@@ -42,8 +46,7 @@ class _Setting:
     clinician: bool
 
     def action(self, category: Category) -> Action | None:
-        action = action_of(category, self.purpose, self.channel_kind)
-        kind = class_of(self.purpose)
+        action, kind = action_of(category, self.purpose, self.channel_kind), class_of(self.purpose)
         if category is Category.SENSITIVE and self.detailed and kind is PurposeClass.SERVICE and action is not None:
             return Action.ANNOTATE
         if category is Category.ABSOLUTE and self.evidence and kind is PurposeClass.COMMERCIAL:
@@ -95,7 +98,15 @@ def _word_hits(lists: WordLists, reading: Reading, plain: str, kind: PurposeClas
                 spans.append((first, last, False))
                 hits.append(_Hit(first, last, pattern.entry, View.PLAIN))
     taken = _consumed(spans)
-    return [hit for hit in hits if not any(one <= hit.first and hit.last <= two for one, two in taken)]
+    if not taken:
+        return hits
+    begins = [first for first, _ in taken]
+    kept = []
+    for hit in hits:
+        place = bisect_right(begins, hit.first) - 1  # spans taken do not overlap: only this one can hold the hit
+        if place < 0 or hit.last > taken[place][1]:
+            kept.append(hit)
+    return kept
 
 
 def _spelled_hits(lists: WordLists, plain: Reading, joined: Reading) -> Iterator[tuple[Reading, _Hit]]:
@@ -135,7 +146,7 @@ def _shallowest(lists: WordLists, hit: _Hit, reading: Reading, plain: Reading) -
     return View.NUMERAL if any(mark.isdigit() for mark in bare) else View.HOMOPHONE
 
 
-def _screen_part(lists: WordLists, name: str, text: str, setting: _Setting) -> Iterator[Finding]:
+def _screen_part(lists: WordLists, name: str, text: str, read: _Read, setting: _Setting) -> Iterator[Finding]:
     recall = setting.purpose is Purpose.CARE_RECALL_SAFETY
     for first, last in controls(text):
         yield Finding(
@@ -144,8 +155,7 @@ def _screen_part(lists: WordLists, name: str, text: str, setting: _Setting) -> I
     for first, last in disguises(text):
         action = Action.ANNOTATE if recall else Action.HOLD
         yield Finding(category=Category.OBFUSCATION, entry="DISGUISE", action=action, part=name, start=first, end=last)
-    plain = lists.folder.plain(text)
-    joined = lists.folder.joined(plain)
+    plain, joined = read
     loose = name.startswith(_LINK_PARTS)
     kind = class_of(setting.purpose)
     seen: list[tuple[Reading, _Hit]] = [
@@ -192,31 +202,29 @@ def _links(lists: WordLists, name: str, plain: Reading, setting: _Setting) -> It
             yield Finding(category=category, entry=label, action=action, part=name, start=start, end=end)
 
 
-def _missing(lists: WordLists, parts: Mapping[str, str], institution: str, setting: _Setting) -> Iterator[Finding]:
+def _missing(lists: WordLists, texts: list[str], institution: str, setting: _Setting) -> Iterator[Finding]:
     """Marks that a commercial message must hold anywhere in it."""
     action = setting.action(Category.STRUCTURE)
     if action is None:
         return
-    read = [lists.folder.joined(lists.folder.plain(text)).text for text in parts.values()]
-    wanted = dict(lists.marks)
-    for name, forms in wanted.items():
-        if not any(form.search(text) for form in forms for text in read):
+    for name, forms in lists.marks.items():
+        if not any(form.search(text) for form in forms for text in texts):
             yield Finding(category=Category.STRUCTURE, entry=name, action=action, part="")
-    if institution and not any(lists.folded(institution) in text for text in read):
+    if institution and not any(lists.folded(institution) in text for text in texts):
         yield Finding(category=Category.STRUCTURE, entry="INSTITUTION", action=action, part="")
 
 
 def _distinct(findings: Iterator[Finding]) -> Iterator[Finding]:
     """Of one entry in one part, without what lies inside a longer finding or is found there already."""
-    kept: dict[tuple[str, str], list[Finding]] = {}
+    grouped: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
-        others = kept.setdefault((finding.part, finding.entry), [])
-        if any(one.start <= finding.start and finding.end <= one.end for one in others):
-            continue
-        others[:] = [one for one in others if not (finding.start <= one.start and one.end <= finding.end)]
-        others.append(finding)
-    for found in kept.values():
-        yield from found
+        grouped.setdefault((finding.part, finding.entry), []).append(finding)
+    for found in grouped.values():
+        edge = -1
+        for finding in sorted(found, key=lambda one: (one.start, -one.end)):
+            if finding.end > edge:
+                edge = finding.end
+                yield finding
 
 
 def screen_rendered(
@@ -248,10 +256,13 @@ def screen_rendered(
     """
     setting = _Setting(purpose, channel_kind, detailed, evidence, clinician)
 
+    plain = {name: lists.folder.plain(text) for name, text in parts.items()}
+    read = {name: (one, lists.folder.joined(one)) for name, one in plain.items()}
+
     def found() -> Iterator[Finding]:
         for name, text in parts.items():
-            yield from _screen_part(lists, name, text, setting)
-        yield from _missing(lists, parts, institution, setting)
+            yield from _screen_part(lists, name, text, read[name], setting)
+        yield from _missing(lists, [joined.text for _, joined in read.values()], institution, setting)
 
     places = {name: place for place, name in enumerate(parts)}
     findings = sorted(
