@@ -100,16 +100,3 @@ def test_every_patient_of_the_long_log_is_another_one(log_bench) -> None:
     assert len(set(salts)) == len(salts)
     persons = [entry for entry in entries if b'"kind":"consent_granted"' in entry]
     assert len({entry.partition(b'"subject":"')[2][:32] for entry in persons}) == len(persons) == 3
-
-
-@pytest.mark.integration
-def test_the_benchmark_of_the_screening_measures_what_it_says(benchmarks, capsys, monkeypatch) -> None:
-    screening = import_module("bench_screening")
-    assert screening.main(["--rounds", "1", "--no-limit"]) == 0
-    out = capsys.readouterr().out
-    for name in screening.SENTENCES:
-        assert f"{name:8} 500 characters" in out
-    assert out.count("times naive") == out.count("times bare") == len(screening.SENTENCES)
-    monkeypatch.setattr(screening, "LIMIT", 1e-9)
-    assert screening.main(["--rounds", "1"]) == 1
-    assert "MISSED" in capsys.readouterr().out
