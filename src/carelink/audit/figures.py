@@ -193,7 +193,8 @@ class _Count:
             if effect is Effect.PERMIT and isinstance(facts.touches, Known):
                 start = facts.at - judge.window
                 counts = (
-                    sum(at > start for at in instants) for instants in judge.counted.instants(facts.touches.value)
+                    sum(at > start for at in instants)
+                    for instants in judge.counted.instants(facts.touches.value, facts.ask.plan)
                 )
                 use.used[max(counts, default=0) + 1] += 1
 

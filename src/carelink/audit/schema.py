@@ -178,7 +178,7 @@ def choice(vocabulary: type[Enum], *, but: Enum | None = None) -> Metadata:
         return member
 
     def write(value: object, field: str) -> object:
-        if not isinstance(value, vocabulary):
+        if not isinstance(value, vocabulary) or value is but:
             raise bad(field, f"is not a {vocabulary.__name__}")
         return value.value
 
@@ -237,13 +237,22 @@ def several(metadata: Metadata) -> Metadata:
 
     def read(value: object, field: str) -> tuple[Any, ...]:
         found: tuple[Any, ...] = inner.read(value, field)
-        if not found:
-            raise bad(field, "is empty and not left out")
-        if list(found) != sorted(set(found)):
-            raise bad(field, "is not in order")
+        _ascends(found, field)
         return found
 
-    return Codec(read, inner.write, inner.says, inner.words).metadata
+    def write(value: object, field: str) -> object:
+        written = inner.write(value, field)
+        _ascends(value, field)
+        return written
+
+    return Codec(read, write, inner.says, inner.words).metadata
+
+
+def _ascends(found: Any, field: str) -> None:
+    if not found:
+        raise bad(field, "is empty and not left out")
+    if list(found) != sorted(set(found)):
+        raise bad(field, "is not in order")
 
 
 def pair(metadata: Metadata) -> Metadata:

@@ -10,7 +10,16 @@ from carelink.consent.pack import Pack, parse_pack
 from carelink.consent.policy import BASELINE, Policy
 from carelink.model.scope import ANY
 from carelink.packs.loader import DEFAULT_PACKS, load_bundled
-from carelink.vocabulary import ChannelKind, ContactStatus, Family, Purpose, RecipientRole
+from carelink.vocabulary import (
+    ChannelKind,
+    ContactStatus,
+    DataClass,
+    Family,
+    GrantMethod,
+    LifecycleStage,
+    Purpose,
+    RecipientRole,
+)
 
 __all__ = ["RULE_KINDS", "pack_texts", "packs", "policies"]
 
@@ -41,7 +50,10 @@ _COUNTING: Final[dict[str, st.SearchStrategy[Any]]] = {
     "except_purposes": _PURPOSE_NAMES,
     "channels": _CHANNEL_NAMES,
     "replies": _FLAG,
+    "plans": st.sampled_from(("any", "same", "none")),
 }
+_DATA: Final = st.lists(st.sampled_from([name.value for name in DataClass]), min_size=1, max_size=6)
+_CATEGORIES: Final = st.sampled_from((["absolute", "sensitive"], ["pressure"]))
 _NOTHING: Final[tuple[dict[str, st.SearchStrategy[Any]], dict[str, st.SearchStrategy[Any]]]] = ({}, {})
 _KINDS: Final = {
     "gate": _NOTHING,
@@ -52,8 +64,22 @@ _KINDS: Final = {
     "time_window": _NOTHING,
     "veto": _NOTHING,
     "minors_marketing": _NOTHING,
+    "due": _NOTHING,
+    "approval_number": _NOTHING,
     "contact": ({}, {"statuses": _STATUSES, "max_age": _LENGTH}),
-    "grant": ({}, {"separate": _FLAG, "by": _ROLE_NAMES}),
+    "grant": ({}, {"separate": _FLAG, "by": _ROLE_NAMES, "if_data": _DATA}),
+    "duplicate": ({"within": _LENGTH}, {}),
+    "consent_method": ({"not": st.lists(st.sampled_from([m.value for m in GrantMethod]), min_size=1, max_size=3)}, {}),
+    "reconfirm": ({"age": st.sampled_from((14, 18))}, {}),
+    "ask_again": ({"cool_down": _LENGTH}, {}),
+    "processor": ({}, {"agreement": _FLAG, "regions": st.sampled_from((["CN"], ["CN", "US"]))}),
+    "review": ({"clinical": st.integers(1, 3)}, {"commercial": st.integers(0, 1), "ethics": st.integers(0, 1)}),
+    "provider_template": ({}, {"required": _FLAG}),
+    "screening": ({}, {"required": _FLAG, "categories": _CATEGORIES, "hold": st.just(["absolute"])}),
+    "marks": ({"marks": st.sampled_from((["identity"], ["identity", "opt_out"]))}, {}),
+    "clinician": ({}, {"always": _FLAG}),
+    "data_purpose": ({"allowed": _DATA}, {}),
+    "working_days": ({"calendar": st.sampled_from(("CN", "US"))}, {}),
     "given_by": ({"by": _ROLE_NAMES}, {}),
     "guardian": ({"under_age": st.sampled_from((8, 14, 18))}, {}),
     "content": ({}, {"min_approvals": st.integers(1, 4)}),
@@ -65,7 +91,14 @@ _KINDS: Final = {
 _PARAMS: Final = {kind: st.fixed_dictionaries(one, optional=two) for kind, (one, two) in _KINDS.items()}
 _WHEN: Final = st.fixed_dictionaries(
     {},
-    optional={"purposes": _PURPOSE_NAMES, "channels": _CHANNEL_NAMES, "roles": _ROLE_NAMES, "automated": _FLAG},
+    optional={
+        "purposes": _PURPOSE_NAMES,
+        "channels": _CHANNEL_NAMES,
+        "roles": _ROLE_NAMES,
+        "automated": _FLAG,
+        "plan": _FLAG,
+        "stages": st.lists(st.sampled_from([stage.value for stage in LifecycleStage]), min_size=1, max_size=2),
+    },
 )
 
 RULE_KINDS: Final = tuple(_KINDS)

@@ -21,7 +21,9 @@ from carelink.audit.schema import Form
 from carelink.consent.facts import (
     Absent,
     Ask,
+    CalendarFact,
     ChannelFact,
+    ClinicianFact,
     ClockState,
     ContactFact,
     ContentFact,
@@ -29,6 +31,7 @@ from carelink.consent.facts import (
     GrantFact,
     GuardianFact,
     Known,
+    ScreeningFact,
     StopFact,
     StoreState,
     Touch,
@@ -36,20 +39,25 @@ from carelink.consent.facts import (
     VetoFact,
     ZoneFact,
     ZoneFacts,
+    touch_marks,
 )  # fmt: skip
 from carelink.consent.reasons import ReasonCode
 from carelink.consent.verdict import Note, Verdict
 from carelink.errors import CarelinkError, FormatError
-from carelink.model.scope import Scope
+from carelink.model.scope import EVERY_PLAN, Scope
 from carelink.vocabulary import (
     AgeBand,
     ChannelKind,
     ContactStatus,
     ContentStatus,
+    DataClass,
     DisclosureScope,
     Effect,
+    GrantMethod,
     GrantState,
+    LifecycleStage,
     Mode,
+    ProviderState,
     Purpose,
     RecipientRole,
     Standing,
@@ -64,11 +72,16 @@ DIGESTS = st.text(HEX, min_size=64, max_size=64)
 INSTANTS = st.integers(-MAX_INTEGER, MAX_INTEGER)
 SMALL = st.integers(0, 9)
 NAMES = st.from_regex(r"[a-z][a-z_.-]{0,20}", fullmatch=True)
+PLANS = st.sampled_from(["recheck-year", "walk-21"])
 SCOPES = st.builds(
     Scope,
     st.lists(st.sampled_from(["*", *Purpose, "care", "marketing"]).map(str), max_size=3),
     st.lists(st.sampled_from(["*", *ChannelKind]).map(str), max_size=3),
+    st.just(EVERY_PLAN) | st.lists(PLANS, min_size=1, max_size=2),
 )
+
+
+CLASSES = st.sets(st.sampled_from(DataClass), max_size=2).map(lambda found: tuple(sorted(found)))
 
 
 def maybe(strategy):
@@ -86,6 +99,7 @@ def ordered(strategy, key):
 TOUCHES = st.builds(
     Touch, INSTANTS, st.sampled_from(Purpose), st.sampled_from(ChannelKind),
     st.sampled_from(["s", "r", "a", "sr", "sa", "ra", "sra"]), st.booleans(),
+    st.just("") | PLANS, st.just("") | PLANS,
 )  # fmt: skip
 FACTS = st.builds(
     Facts,
@@ -94,6 +108,8 @@ FACTS = st.builds(
         Ask, purpose=st.sampled_from(Purpose), channel=NAMES, channel_kind=st.sampled_from(ChannelKind), template=NAMES,
         template_version=SMALL, disclosure=maybe(st.sampled_from(DisclosureScope)), automated=st.booleans(),
         reply=st.booleans(), wait=st.booleans(), not_before=maybe(INSTANTS), useless_after=maybe(INSTANTS),
+        plan=st.just("") | PLANS, topic=st.just("") | PLANS, due_from=maybe(INSTANTS), due_until=maybe(INSTANTS),
+        data=CLASSES, clinician=st.just("") | REFS,
     ),
     subject=REFS,
     recipient=REFS,
@@ -120,6 +136,7 @@ FACTS = st.builds(
                 GrantFact, ref=REFS, scope=SCOPES, state=st.sampled_from(GrantState), by=st.sampled_from(RecipientRole),
                 since=INSTANTS, until=maybe(INSTANTS), ended_at=maybe(INSTANTS), separate=st.booleans(),
                 notice=st.just("") | NAMES,
+                method=st.sampled_from(GrantMethod), age=maybe(st.sampled_from(AgeBand)),
             ),
             lambda grant: grant.ref,
         )
@@ -137,18 +154,20 @@ FACTS = st.builds(
         st.builds(
             TouchHistory, since=INSTANTS,
             items=st.lists(TOUCHES, max_size=4).map(lambda found: tuple(
-                sorted(found, key=lambda t: (t.at, t.purpose, t.channel_kind, t.binds, t.reply)))),
+                sorted(found, key=lambda t: (t.at, t.purpose, t.channel_kind, t.binds, touch_marks(t))))),
         )
     ),
     content=fact(
         st.builds(
             ContentFact, status=st.sampled_from(ContentStatus), purposes=SCOPES.map(lambda scope: scope.purposes),
             channels=SCOPES.map(lambda scope: scope.channels), digest=DIGESTS, approvals=SMALL, since=INSTANTS,
-            until=maybe(INSTANTS),
+            until=maybe(INSTANTS), clinical=SMALL, commercial=SMALL, ethics=SMALL, lapsed=SMALL,
+            number_until=maybe(INSTANTS), data=CLASSES, provider=maybe(st.sampled_from(ProviderState)),
         )
     ),
     channel=fact(
-        st.builds(ChannelFact, local=st.booleans(), usable=st.booleans(), allow_listed=st.booleans())
+        st.builds(ChannelFact, local=st.booleans(), usable=st.booleans(), allow_listed=st.booleans(),
+                  region=st.sampled_from(["", "CN", "US"]), agreement_until=maybe(INSTANTS))
     ),
     zones=fact(
         st.builds(
@@ -164,6 +183,17 @@ FACTS = st.builds(
     store=fact(st.sampled_from(StoreState)),
     keys_available=fact(st.booleans()),
     vetoes=fact(st.lists(st.builds(VetoFact, NAMES, NAMES), max_size=2).map(tuple)),
+    stage=fact(maybe(st.sampled_from(LifecycleStage))),
+    clinician=fact(maybe(st.builds(ClinicianFact, since=INSTANTS, until=maybe(INSTANTS)))),
+    screening=fact(maybe(st.builds(
+        ScreeningFact, lists=DIGESTS,
+        findings=st.sets(st.tuples(NAMES, st.sampled_from(["refuse", "hold"])), max_size=2).map(lambda s: tuple(sorted(s))),
+        marks=st.sets(NAMES, max_size=2).map(lambda found: tuple(sorted(found))),
+    ))),
+    calendars=fact(ordered(
+        st.builds(CalendarFact, id=st.sampled_from(["CN", "US"]), first=SMALL, days=st.text("wr", min_size=1, max_size=9), data=NAMES),
+        lambda calendar: calendar.id,
+    )),
 )  # fmt: skip
 
 VERDICTS = st.builds(
@@ -180,6 +210,7 @@ BY_NAME = {
     "state": st.sampled_from(["", "sent", "delivered"]),
     "purposes": SCOPES.map(lambda scope: scope.purposes),
     "channels": SCOPES.map(lambda scope: scope.channels),
+    "plans": SCOPES.map(lambda scope: () if scope.plans == EVERY_PLAN else scope.plans),
     "packs": st.lists(DIGESTS, max_size=2).map(tuple),
 }
 DIGEST_NAMES = {"digest", "evidence", "policy", "content", "wire", "provider", "successor", "root"}

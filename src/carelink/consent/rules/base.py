@@ -23,6 +23,7 @@ MAX_LENGTH: Final = Micros(3660 * DAY)
 MAX_NUMBER: Final = 1_000_000
 """Largest number in a pack."""
 
+_CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}", re.ASCII)
 _CLOCK: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
 
 
@@ -79,6 +80,18 @@ class Params:
         if not isinstance(value, list) or not value or any(item not in known for item in value):
             raise self.fail(f"`params.{key}` is not a list of known words")
         return tuple(value)
+
+    def codes(self, key: str, *, one: bool = False) -> tuple[str, ...]:
+        """A list of codes, or with `one` a single one; empty where the key is left out."""
+        value = self._values.get(key)
+        if value is None:
+            return ()
+        found = [value] if one else value
+        if not isinstance(found, list) or not all(isinstance(item, str) and _CODE.fullmatch(item) for item in found):
+            raise self.fail(f"`params.{key}` is not {'a code' if one else 'a list of codes'}")
+        if not found or len(set(found)) != len(found):
+            raise self.fail(f"`params.{key}` is empty or names a code twice")
+        return tuple(found)
 
     def length(self, key: str) -> Micros:
         """A duration of whole seconds, at most `MAX_LENGTH`."""

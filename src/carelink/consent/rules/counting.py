@@ -14,7 +14,7 @@ from carelink.vocabulary import ChannelKind, Family, Purpose
 
 __all__ = ["COUNTING_KEYS", "Counted"]
 
-COUNTING_KEYS: Final = frozenset({"counts", "purposes", "channels", "except_purposes", "replies"})
+COUNTING_KEYS: Final = frozenset({"counts", "purposes", "channels", "except_purposes", "replies", "plans"})
 _LETTERS: Final = {"person": "sr", "address": "a", "both": "sra"}
 _PURPOSES: Final = (ANY, *(family.value for family in Family), *(purpose.value for purpose in Purpose))
 _CHANNELS: Final = (ANY, *(kind.value for kind in ChannelKind))
@@ -29,13 +29,15 @@ class Counted:
     channels: tuple[str, ...]
     spared: tuple[str, ...]
     replies: bool
+    plans: str
 
     @classmethod
     def of(cls, read: Params, default: tuple[str, ...]) -> Counted:
         """Read the counting parameters: `counts` (person, address, both; default both), `purposes` of the touches that
         count (default: those of the rule's `when`), `except_purposes` of those that do not, `channels` (default all:
         caps count across channels, P4), `replies` (default false: a reply to the patient's own message neither counts
-        nor is held back).
+        nor is held back), `plans` ("any", the default; "same": touches of the request's own plan; "none": touches that
+        belong to no plan).
         """
         return cls(
             _LETTERS[read.word("counts", tuple(_LETTERS), "both")],
@@ -43,18 +45,22 @@ class Counted:
             read.words("channels", _CHANNELS, (ANY,)),
             read.words("except_purposes", _PURPOSES, ()),
             read.flag("replies", default=False),
+            read.word("plans", ("any", "same", "none"), "any"),
         )
 
-    def instants(self, history: TouchHistory) -> list[list[Instant]]:
-        """The instants of the touches that count, ascending, for subject, recipient and address in turn. One after the
-        decision instant counts as if it had just happened: a clock that ran ahead must not open a cap.
+    def instants(self, history: TouchHistory, plan: str) -> list[list[Instant]]:
+        """The instants of the touches that count for a request of this plan, ascending, for subject, recipient and
+        address in turn. One after the decision instant counts as if it had just happened: a clock that ran ahead must
+        not open a cap.
         """
         if not history.items:
             return [[] for _ in self.letters]
-        found = [touch for touch in history.items if self._counts(touch)]
+        found = [touch for touch in history.items if self._counts(touch, plan)]
         return [sorted(touch.at for touch in found if letter in touch.binds) for letter in self.letters]
 
-    def _counts(self, touch: Touch) -> bool:
+    def _counts(self, touch: Touch, plan: str) -> bool:
+        if (self.plans == "same" and touch.plan != plan) or (self.plans == "none" and touch.plan):
+            return False
         if touch.reply and not self.replies:
             return False
         if not covers_purpose(self.purposes, touch.purpose) or covers_purpose(self.spared, touch.purpose):

@@ -40,7 +40,7 @@ class FrequencyCap:
             return permit(self.rule)
         assert isinstance(facts.touches, Known)
         history, start = facts.touches.value, facts.at - self.window
-        windows = [[at for at in instants if at > start] for instants in self.counted.instants(history)]
+        windows = [[at for at in instants if at > start] for instants in self.counted.instants(history, facts.ask.plan)]
         worst = max(len(inside) for inside in windows)
         full = [inside for inside in windows if 0 < self.maximum <= len(inside)]
         free_at = max([facts.at, *(Instant(inside[-self.maximum] + self.window) for inside in full)])

@@ -36,7 +36,7 @@ class MinimumGap:
             return permit(self.rule)
         assert isinstance(facts.touches, Known)
         history = facts.touches.value
-        lasts = [instants[-1] for instants in self.counted.instants(history) if instants]
+        lasts = [instants[-1] for instants in self.counted.instants(history, facts.ask.plan) if instants]
         free_at = max([facts.at, *(Instant(last + self.gap) for last in lasts)])
         if history.since > max(facts.at - self.gap, 0):
             # The gap begins before what is known; time moves it past that.

@@ -10,9 +10,10 @@ from carelink.consent.rules.base import Params, absent, permit, refuse
 from carelink.consent.verdict import Verdict
 from carelink.vocabulary import StopSource
 
-__all__ = ["Suppression"]
+__all__ = ["OPTED_OUT", "Suppression"]
 
-_OPTED_OUT = frozenset({StopSource.REPLY, StopSource.UNSUBSCRIBE, StopSource.COMPLAINT, StopSource.PROVIDER})
+OPTED_OUT = frozenset({StopSource.REPLY, StopSource.UNSUBSCRIBE, StopSource.COMPLAINT, StopSource.PROVIDER})
+"""Sources of stops by which the person said so."""
 
 
 def _stands(stop: StopFact, facts: Facts) -> bool:
@@ -41,7 +42,7 @@ class Suppression:
         standing = [stop for stop in facts.stops.value if _stands(stop, facts)]
         if not standing:
             return permit(self.rule)
-        said = any(stop.source in _OPTED_OUT for stop in standing)
+        said = any(stop.source in OPTED_OUT for stop in standing)
         ends = [stop.until for stop in standing]
         last = max((end for end in ends if end is not None), default=None)
         return refuse(
