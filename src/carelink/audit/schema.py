@@ -265,7 +265,12 @@ def pair(metadata: Metadata) -> Metadata:
             raise bad(field, "is not a pair")
         return found
 
-    return Codec(read, inner.write, f"pair of {inner.says}", inner.words).metadata
+    def write(value: object, field: str) -> object:
+        if not isinstance(value, tuple) or len(value) != 2:  # noqa: PLR2004  a pair
+            raise bad(field, "is not a pair")
+        return inner.write(value, field)
+
+    return Codec(read, write, f"pair of {inner.says}", inner.words).metadata
 
 
 def nested(form: type[Form]) -> Metadata:

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carelink.audit.bodies import PackBody
+from carelink.audit.bodies import ContentBody, PackBody
 from carelink.audit.decided import DecidedBody
 from carelink.audit.encoding import MAX_INTEGER, encode
 from carelink.audit.entry import BODIES, Entry, encode_entry, parse_entry, salt_text
 from carelink.audit.facts_form import facts_from_json, facts_to_json
+from carelink.audit.kinds import ContentAction
 from carelink.audit.schema import Form
 from carelink.consent.facts import (
     Absent,
@@ -245,6 +246,28 @@ def of_type(annotation, name):  # noqa: PLR0911
     return NAMES if name in {*NAME_NAMES, "code"} else REFS
 
 
+_OF_ACTION = {
+    "registered": ("purposes", "channels", "since", "until", "quorum", "data"),
+    "approved": ("role", "at"),
+    "approval_refused": ("role",),
+    "numbered": ("number", "number_until"),
+    "provider": ("channel", "state"),
+    "screened": ("lists", "findings"),
+}
+
+
+def contents(**fields):
+    """Content entries whose action says what belongs to it: nearly none drawn at random does."""
+
+    def of_action(action):
+        left_out = {name for names in _OF_ACTION.values() for name in names} - set(_OF_ACTION.get(action.value, ()))
+        kept = {name: each for name, each in fields.items() if name not in left_out}
+        kept = {name: each.filter(lambda found: found is not None) for name, each in kept.items()}
+        return st.builds(ContentBody, **{**kept, "action": st.just(action)})
+
+    return st.sampled_from(ContentAction).flatmap(of_action)
+
+
 def forms(form):
     hints = typing.get_type_hints(form)
     special = {"purpose": NAMES, "by": st.sampled_from(["lookup", "deadline"])}
@@ -256,6 +279,11 @@ def forms(form):
     }
     if form.__name__ in {"GenesisBody", "WitnessBody"}:
         fields["name" if form.__name__ == "WitnessBody" else "origin"] = NAMES
+    if form is ContentBody:
+        fields["purposes"] = fields["channels"] = st.just(("*",))
+        fields["number"] = fields["lists"] = DIGESTS
+        fields["findings"] = st.sets(st.tuples(NAMES, NAMES), max_size=2).map(lambda found: tuple(sorted(found)))
+        return contents(**fields)
     return st.builds(form, **fields)
 
 
