@@ -74,18 +74,20 @@ def figures() -> str:
     from carelink.packs.screening_lists import default_lists
 
     found = default_lists()
-    counted = corpus.figures(found)
-    rows: list[list[object]] = []
-    for half in ("seen", "unseen"):
-        bad, caught = counted[f"evasion {half}"]
-        good, refused = counted[f"benign {half}"]
-        held = counted[f"held {half}"][1]
-        rows.append([half, bad, f"{caught} ({caught / bad:.1%})", good, f"{refused} ({refused / good:.1%})", f"{held} ({held / good:.1%})"])
-    text = _table(["half", "disguised claims", "caught", "benign texts", "refused", "held"], rows)
+    text = ""
+    for prefix, says in (("", "Disguised claims, and ordinary texts"), ("fresh_", "Reworded claims, and texts full of listed words")):
+        counted = corpus.figures(found, prefix)
+        rows: list[list[object]] = []
+        for half in ("seen", "unseen"):
+            bad, caught = counted[f"evasion {half}"]
+            good, refused = counted[f"benign {half}"]
+            held = counted[f"held {half}"][1]
+            rows.append([half, bad, f"{caught} ({caught / bad:.1%})", good, f"{refused} ({refused / good:.1%})", f"{held} ({held / good:.1%})"])
+        text += f"{says}:\n\n" + _table(["half", "claims", "caught", "benign texts", "refused", "held"], rows) + "\n"
     kinds: Counter[str] = Counter()
     held_kinds: Counter[str] = Counter()
     for line in corpus.lines("benign"):
         kinds[line.label] += 1
         held_kinds[line.label] += line.screened(found).action is Action.HOLD
     rows = [[kind, kinds[kind], held_kinds[kind]] for kind in sorted(kinds) if held_kinds[kind]]
-    return text + "\nKinds of benign texts of which some are held:\n\n" + _table(["kind", "texts", "held"], rows)
+    return text + "Kinds of ordinary texts of which some are held:\n\n" + _table(["kind", "texts", "held"], rows)

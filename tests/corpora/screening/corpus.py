@@ -10,7 +10,7 @@ from pathlib import Path
 
 import attrs
 
-from carelink.content.screening.codes import Action, Category
+from carelink.content.screening.codes import Action
 from carelink.content.screening.compiled import WordLists
 from carelink.content.screening.findings import Screening
 from carelink.content.screening.screen import screen_rendered
@@ -53,7 +53,7 @@ class Line:
 
 @cache
 def lines(name: str) -> tuple[Line, ...]:
-    """All lines of `evasion` or `benign`."""
+    """All lines of a file."""
     with (HERE / f"{name}.tsv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
     return tuple(
@@ -68,16 +68,13 @@ def lines(name: str) -> tuple[Line, ...]:
     )
 
 
-def figures(lists: WordLists) -> dict[str, tuple[int, int]]:
-    """(lines, of them caught or refused) for both files and both halves."""
+def figures(lists: WordLists, prefix: str = "") -> dict[str, tuple[int, int]]:
+    """(lines, of them caught or refused) for both halves of two files; `fresh_` names the later ones."""
     out: dict[str, tuple[int, int]] = {}
     for half in ("seen", "unseen"):
-        bad = [line for line in lines("evasion") if line.unseen == (half == "unseen")]
-        good = [line for line in lines("benign") if line.unseen == (half == "unseen")]
+        bad = [line for line in lines(f"{prefix}evasion") if line.unseen == (half == "unseen")]
+        good = [line for line in lines(f"{prefix}benign") if line.unseen == (half == "unseen")]
         out[f"evasion {half}"] = len(bad), sum(line.caught(lists) for line in bad)
         out[f"benign {half}"] = len(good), sum(line.screened(lists).action is Action.REFUSE for line in good)
         out[f"held {half}"] = len(good), sum(line.screened(lists).action is Action.HOLD for line in good)
     return out
-
-
-CATEGORIES = tuple(Category)
