@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from carelink.consent.reasons import ReasonCode
 from carelink.content.screening.codes import REASONS, Action, Category, PurposeClass, action_of, class_of
 from carelink.content.screening.compiled import WordLists
 from carelink.content.screening.lists import Entry, parse_list
@@ -96,6 +97,10 @@ def test_a_category_has_a_reason_and_an_action_for_adverts() -> None:
     assert set(REASONS) == set(Category)
     for category in Category:
         assert action_of(category, ADVERT, ChannelKind.SMS) in {Action.REFUSE, Action.HOLD}
+
+
+def test_the_reasons_are_reason_codes_of_decisions() -> None:
+    assert set(REASONS.values()) <= {code.value for code in ReasonCode}
 
 
 def test_care_is_held_or_annotated_never_refused_but_for_sensitive_words_on_open_channels() -> None:
