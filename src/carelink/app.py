@@ -29,6 +29,7 @@ from carelink.engine.parts import Options, Parts
 from carelink.engine.recovery import Recovered, recover
 from carelink.engine.registration import ContactInput, PatientInput, Registered, Registration
 from carelink.engine.safe import Safe
+from carelink.engine.screener import Screener
 from carelink.engine.stops import Stopped
 from carelink.engine.succession import Succeeded, succeed
 from carelink.engine.why import Story, why
@@ -40,6 +41,7 @@ from carelink.model.ids import GrantId, PatientId, RequestRef, SuppressionId, is
 from carelink.model.moment import Instant, from_datetime
 from carelink.model.request import Request
 from carelink.model.scope import ANY, EVERY_PLAN, Scope
+from carelink.packs.screening_lists import screening_lists
 from carelink.ports.channel import Channel, ChannelEvent
 from carelink.ports.rows import CredentialRow, PatientRow, TenantRow
 from carelink.ports.store import Store
@@ -165,6 +167,7 @@ class CareLink:
             entropy=wiring.entropy,
             dispatcher=Dispatcher(wiring.registry, wiring.clock),
             publisher=self.notary,
+            screener=Screener(lambda: screening_lists(wiring.settings.screening)),
             channels={name: (channel.info, channel.capabilities) for name, channel in wiring.registry.channels.items()},
             options=Options(
                 region=wiring.settings.region,

@@ -34,7 +34,7 @@ __all__ = [
 
 FILE_NAME: Final = "carelink.toml"
 _TOP: Final = {"carelink", "paths", "routes", "channels", "plugins"}
-_MAIN: Final = {"region", "permit_ttl", "publish_lag", "packs", "unsubscribe"}
+_MAIN: Final = {"region", "permit_ttl", "publish_lag", "packs", "screening", "unsubscribe"}
 _PATHS: Final = {"store", "keys", "log", "outbox"}
 _PLUGINS: Final = {"allow", "block"}
 _UNSUBSCRIBE: Final = re.compile(r"https://[!-;=?-~]{1,500}", re.ASCII)
@@ -52,6 +52,7 @@ class Settings:
         outbox: where the outbox channels write.
         region: two-letter country for phone numbers written without a prefix.
         packs: pack files adopted beside the bundled ones at `init`.
+        screening: files of the hospital's own word lists, used beside the bundled ones.
         routes: channel kind to channel name.
         channels: `[channels.<name>]` tables, passed to the channel as they are.
         plugin_allow, plugin_block: entry-point names; an empty allow-list allows all.
@@ -67,6 +68,7 @@ class Settings:
     outbox: Path
     region: str = "CN"
     packs: tuple[str, ...] = ()
+    screening: tuple[Path, ...] = ()
     routes: Mapping[str, str] = attrs.field(factory=dict)
     channels: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict, repr=False)
     plugin_allow: tuple[str, ...] = ()
@@ -182,6 +184,7 @@ def parse(text: bytes, home: Path) -> Settings:
         outbox=home / _text(paths, "paths", "outbox", "outbox"),
         region=check_region(_text(main, "carelink", "region", "CN")),
         packs=_texts(main.get("packs", []), "carelink.packs"),
+        screening=tuple(home / name for name in _texts(main.get("screening", []), "carelink.screening")),
         routes={kind: _text(routes, "routes", kind, "") for kind in routes},
         channels={name: _with_secrets(name, _table(channels, name, None), home) for name in channels},
         plugin_allow=_texts(plugins.get("allow", []), "plugins.allow"),

@@ -151,7 +151,8 @@ class Adoption:
     def register(
         self, template: Template, *, by: str, since: Instant | None, until: Instant | None, quorum: int = 1
     ) -> TemplateRow:
-        """Register a template version as a draft. Registering the same version with the same text changes nothing.
+        """Register a template version, and screen its own texts where word lists can be had: it is a draft without.
+        Registering the same version with the same text changes nothing.
 
         Args:
             template: the form to review.
@@ -184,6 +185,7 @@ class Adoption:
             author=by,
             quorum=quorum,
         )
+        screened = self.parts.screener.template(template)
         with self.parts.store.transaction() as tx:
             tx.lock_global()
             known = tx.templates([(row.name, row.version)]).get((row.name, row.version))
@@ -193,9 +195,13 @@ class Adoption:
                         "this template version exists with another text or quorum", hint="use the next version"
                     )
                 return known
-            tx.put_template(row)
             journal = Journal(self.parts)
             journal.content(ContentAction.REGISTERED, row, by, now)
+            if screened is not None:
+                lists, findings = screened
+                row = attrs.evolve(row, screened=lists, status=ContentStatus.SCREENED)
+                journal.content(ContentAction.SCREENED, row, by, now, findings=findings)
+            tx.put_template(row)
             journal.write(tx)
         return row
 

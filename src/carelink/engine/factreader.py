@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 
@@ -22,6 +22,7 @@ from carelink.consent.facts import (
     GrantFact,
     GuardianFact,
     Known,
+    ScreeningFact,
     StopFact,
     StoreState,
     Touch,
@@ -33,7 +34,7 @@ from carelink.consent.facts import (
 from carelink.content.review import clinician
 from carelink.engine.membership import Target
 from carelink.engine.parts import MAX_SKEW, Parts
-from carelink.engine.reviewed import content_fact
+from carelink.engine.reviewed import approved_form, content_fact
 from carelink.engine.soundness import salvage, salvage_rows, sound
 from carelink.engine.zones import zone_facts
 from carelink.errors import InvalidInputError
@@ -91,6 +92,7 @@ class ChunkFacts:
     credentials: Mapping[str, tuple[CredentialRow, ...]]
     lost_credentials: frozenset[str]
     clinicians: Mapping[str, str]
+    _screened: dict[Any, Fact[ScreeningFact | None]] = attrs.field(factory=dict, init=False)
     _contents: dict[tuple[str, int, str, Instant], Fact[ContentFact]] = attrs.field(factory=dict, init=False)
 
     def count(self, touch: TouchRow) -> None:
@@ -141,6 +143,7 @@ class ChunkFacts:
             data=request.data,
             clinician=self.clinicians.get(request.clinician, ""),
         )
+        behind = self._clinician(ask.clinician, at)
         standing: Fact[Standing] = Absent.UNKNOWN if target.standing is None else _known(target.standing)
         return Facts(
             at=at,
@@ -172,7 +175,8 @@ class ChunkFacts:
             keys_available=_known(self.keys),
             vetoes=_NO_VETOES,
             stage=_NO_STAGE if target.patient.stage is None else _known(target.patient.stage),
-            clinician=self._clinician(ask.clinician, at),
+            clinician=behind,
+            screening=self._screening(target, ask, behind, at),
         )
 
     def _zones(self, target: Target, at: Instant) -> Fact[ZoneFacts]:
@@ -311,6 +315,24 @@ class ChunkFacts:
             found = content_fact(row, self.credentials, self.lost_credentials, ask.channel, at)
             self._contents[key] = found
         return found
+
+    def _screening(
+        self, target: Target, ask: Ask, behind: Fact[ClinicianFact | None], at: Instant
+    ) -> Fact[ScreeningFact | None]:
+        row = self.templates.get((ask.template, ask.template_version))
+        if row is None:
+            return Absent.UNKNOWN
+        found = behind.value if isinstance(behind, Known) else None
+        return self.parts.screener.fact(
+            approved_form(row),
+            digest=row.digest,
+            number=row.number,
+            purpose=ask.purpose,
+            kind=ask.channel_kind,
+            values=target.request.variables,
+            clinician=found is not None and found.since <= at and (found.until is None or at < found.until),
+            chunk=self._screened,
+        )
 
     def _clinician(self, actor: str, at: Instant) -> Fact[ClinicianFact | None]:
         """Of somebody named without any credential nothing is known: UNKNOWN, not "nobody"."""

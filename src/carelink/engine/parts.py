@@ -10,6 +10,7 @@ import attrs
 from carelink.consent.facts import StoreState
 from carelink.consent.policy import Policy
 from carelink.engine.safe import Safe
+from carelink.engine.screener import Screener
 from carelink.errors import CarelinkError, InvalidInputError, NotFoundError
 from carelink.model.moment import HOUR, MINUTE, SECOND, Instant, Micros
 from carelink.ports.channel import Capabilities, ChannelInfo, LookupResult, SendResult
@@ -155,6 +156,7 @@ class Parts:
     dispatcher: Dispatcher
     publisher: Publisher
     channels: Mapping[str, tuple[ChannelInfo, Capabilities]]
+    screener: Screener
     options: Options = attrs.field(factory=Options)
     guard: ClockGuard = attrs.field(init=False)
     policies: PolicyBook = attrs.field(factory=PolicyBook)

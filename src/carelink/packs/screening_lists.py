@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
+from pathlib import Path
 
 from carelink.content.screening.compiled import WordLists
 from carelink.content.screening.lists import WordList, parse_list
 from carelink.errors import PolicyError
 
-__all__ = ["bundled_lists", "default_lists", "list_bytes", "load_list"]
+__all__ = ["bundled_lists", "default_lists", "list_bytes", "load_list", "screening_lists"]
 
 
 @cache
@@ -43,3 +45,15 @@ def load_list(name: str) -> WordList:
 def default_lists() -> WordLists:
     """All bundled word lists together, ready for use; made once."""
     return WordLists([load_list(name) for name in bundled_lists()])
+
+
+def screening_lists(more: Sequence[Path]) -> WordLists:
+    """The bundled word lists, and a hospital's own beside them.
+
+    Raises:
+        PolicyError: one is malformed, or has the id of another.
+        OSError: a file cannot be read.
+    """
+    if not more:
+        return default_lists()
+    return WordLists([*map(load_list, bundled_lists()), *(parse_list(path.read_bytes()) for path in more)])

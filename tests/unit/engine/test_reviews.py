@@ -148,7 +148,7 @@ def test_a_credential_is_not_over_before_it_begins(world, link, since, until):
 
 def test_a_quorum_gives_the_status_and_the_default_is_one(world, link):
     register(world, quorum=2)
-    assert content(world).status is ContentStatus.DRAFT
+    assert content(world).status is ContentStatus.SCREENED
     link.approve("leaflet", actor="A")
     assert content(world).status is ContentStatus.REVIEWED
     assert link.send(world.ask(world.patient(), template="leaflet")).effect is Effect.REFUSE
