@@ -9,6 +9,7 @@ import re
 import sqlite3
 import tomllib
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -98,7 +99,8 @@ def rows(database: Path) -> list[Touch]:
 
 
 class Log:
-    """One pass over the log in its order, which is the order of the commits.
+    """One pass over the log in its order, which is the order of the commits. With `caps`, each permit is held against
+    them as it comes, records that were merged by then being one person; that takes the square of their number.
 
     Attributes:
         touches: the slots that the log says were taken and not given back, by reservation.
@@ -106,7 +108,8 @@ class Log:
         counts: entries by kind and effect.
     """
 
-    def __init__(self, entries: list[bytes]) -> None:
+    def __init__(self, entries: list[bytes], caps: Sequence[Cap] = ()) -> None:
+        self._caps = list(caps)
         self.touches: dict[str, Touch] = {}
         self.faults: list[str] = []
         self.counts: Counter[str] = Counter()
@@ -115,6 +118,7 @@ class Log:
         self._stops: dict[str, dict[str, Any]] = {}
         self._grants: dict[str, dict[str, Any]] = {}
         self._gone: set[str] = set()
+        self._same: dict[str, str] = {}
         self._open: set[str] = set()
         for index, data in enumerate(entries):
             entry = json.loads(data)
@@ -133,7 +137,9 @@ class Log:
             self._grants[body["grant"]] = body
         elif kind == "consent_ended":
             self._grants.pop(body["grant"], None)
-        elif kind == "subject" and body.get("standing", "active") != "active":
+        elif kind == "merged":
+            self._same[body["merged"]] = body["subject"]
+        elif kind == "subject" and body.get("standing", "active") == "deceased":
             self._gone.add(body["subject"])
         elif kind == "released":
             self.touches.pop(body["reservation"], None)
@@ -141,20 +147,27 @@ class Log:
         elif kind in ("handover", "recovered"):
             self._settled(index, kind, body)
 
+    def one(self, person: str | None) -> str | None:
+        """Who a pseudonym stands for, merged records being one person."""
+        while person in self._same:
+            person = self._same[person]
+        return person
+
     def _permitted(self, index: int, kind: str, body: dict[str, Any]) -> None:
         facts, ask = body["facts"], body["facts"]["ask"]
-        persons = tuple({facts["subject"], facts["recipient"]})
+        persons = tuple({self.one(facts["subject"]), self.one(facts["recipient"])})
         self.touches[body["reservation"]] = Touch(
             facts["at"], ask["purpose"], ask["channel_kind"], persons, facts["address"]
         )
+        self._counted(index, body["reservation"])
         for stop in self._stops.values():
-            bound = stop.get("person") in persons or stop.get("address") == facts["address"]
+            bound = self.one(stop.get("person")) in persons or stop.get("address") == facts["address"]
             if bound and in_scope(stop, ask["purpose"], ask["channel_kind"]):
                 self.faults.append(f"entry {index}: a {kind} permits what {stop['suppression']} stops")
         granted = [grant for grant in self._grants.values() if grant["subject"] == facts["subject"]]
         if not any(in_scope(grant, ask["purpose"], ask["channel_kind"]) for grant in granted):
             self.faults.append(f"entry {index}: a {kind} permits what no grant covers")
-        if self._gone & set(persons):
+        if {self.one(gone) for gone in self._gone} & set(persons):
             self.faults.append(f"entry {index}: a {kind} permits a message to somebody who died")
         if "lease" in body:
             if body["reservation"] in self.claimed:
@@ -162,11 +175,23 @@ class Log:
             self.claimed[body["reservation"]] = body["request"]
             self._open.add(body["reservation"])
 
+    def _counted(self, index: int, reservation: str) -> None:
+        """Whether this permit makes a window that ends with it hold too much."""
+        if not self._caps:
+            return
+        last = self.touches[reservation]
+        held = [
+            touch._replace(at=min(touch.at, last.at), persons=tuple({self.one(person) for person in touch.persons}))
+            for touch in self.touches.values()
+        ]
+        mine = [t for t in held if set(t.persons) & set(last.persons) or t.address == last.address]
+        self.faults.extend(f"entry {index}: {line}" for line in overshoots(mine, self._caps))
+
     def _settled(self, index: int, kind: str, body: dict[str, Any]) -> None:
         if body["reservation"] not in self._open:
             self.faults.append(f"entry {index}: a {kind} without a claim, or its second")
         self._open.discard(body["reservation"])
-        if body["outcome"] in ("not_sent", "refused", "throttled", "account", "recipient_limit"):
+        if body["outcome"] in ("not_sent", "refused", "throttled", "account", "recipient_limit", "opted_out"):
             self.touches.pop(body["reservation"], None)
         else:
             self.handed[body["request"]] += 1

@@ -235,7 +235,7 @@ class Worker:
         patient, family = self.patients[who], self.draw.choice(FAMILIES)
         if what == "reply" and self.draw.randrange(4):
             what = "lift"  # a stop of an address stays: not too many of them
-        if what == "die" and (self.number or self.did["die"] >= len(self.patients) // 20):
+        if what == "die" and (self.number or self.did["die"] >= max(1, len(self.patients) // 20)):
             what = "grant"
         self.did[what] += 1
         if what == "stop":
@@ -250,7 +250,7 @@ class Worker:
         elif what == "grant":
             _grant(self.link, patient)
         elif what == "die":
-            self.link.died(self.patients.pop(who))
+            self.link.died(patient)
         else:  # a new process: it takes the clock as it finds it, right or wrong
             self.link.close()
             if self.draw.randrange(3) == 0:
