@@ -189,3 +189,42 @@ def test_there_is_no_other_bundled_list() -> None:
     assert bundled_lists() == ("en", "zh")
     with pytest.raises(PolicyError):
         list_bytes("fr")
+
+
+FOREIGN = """
+[list]
+id = "foreign"
+version = "1"
+title = { en = "x", zh = "x" }
+[[benign]]
+id = "F.BENIGN"
+words = ["无效退款", "一月根治鼻炎"]
+classes = ["commercial", "education", "service"]
+why = "would open the gate"
+"""
+
+
+def test_a_benign_phrase_speaks_for_its_own_list_only(lists: WordLists) -> None:
+    """Adding a list can only narrow (P10)."""
+    more = WordLists([*(load_list(name) for name in bundled_lists()), parse_list(FOREIGN.encode())])
+    text = {"b": "一月根治鼻炎，无效退款"}
+    found = [
+        [
+            (one.entry, one.start)
+            for one in screen_rendered(text, purpose=ADVERT, channel_kind=ChannelKind.SMS, lists=each).findings
+        ]
+        for each in (lists, more)
+    ]
+    assert found[0] == found[1]
+    assert ("ZH.EFF.CURE", 2) in found[0]
+
+
+def test_licensed_names_are_harmless_everywhere_and_only_as_a_whole() -> None:
+    named = WordLists([load_list(name) for name in bundled_lists()], names=["国家级眼科医院", "特效救心丸"])
+
+    def entries(text: str) -> list[str]:
+        screening = screen_rendered({"b": text}, purpose=ADVERT, channel_kind=ChannelKind.CHAT, lists=named)
+        return [one.entry for one in screening.findings if one.category is not Category.STRUCTURE]
+
+    assert entries("国家级眼科医院，特效救心丸") == []
+    assert entries("国家级专家，特效药丸") == ["ZH.ABS.LEVEL", "ZH.EFF.MAGIC"]

@@ -28,10 +28,10 @@ _SHORTEST: Final = 3
 
 @attrs.frozen
 class Word:
-    """What a form stands for: words of entries, or a benign phrase for some classes."""
+    """What a form stands for: words of entries, and a benign phrase of some lists for some classes."""
 
     entries: tuple[tuple[Entry, View], ...]
-    classes: frozenset[PurposeClass]
+    benign: tuple[tuple[str, frozenset[PurposeClass]], ...] = ()
 
 
 @attrs.frozen
@@ -51,28 +51,34 @@ class WordLists:
     """One or more lists, ready for use; nothing changes it once it is made.
 
     Args:
-        lists: each id once.
+        lists: each id once. A benign phrase speaks for its own list only: adding a list can only narrow (P10).
+        names: of the institution as licensed, of drugs as registered; harmless in every list and class.
         steps: of the normaliser; all of them, but for tests.
 
     Raises:
         PolicyError: an id stands in two lists, or a word is nothing once its separators are gone.
     """
 
-    def __init__(self, lists: Iterable[WordList], steps: frozenset[Step] = ALL_STEPS) -> None:
+    def __init__(
+        self, lists: Iterable[WordList], steps: frozenset[Step] = ALL_STEPS, *, names: Iterable[str] = ()
+    ) -> None:
         found = sorted(lists, key=lambda one: one.id)
         self.folder: Final = Folder(steps)
         self.lists: Final = tuple(found)
         self.versions: Final = tuple(ListVersion(one.id, one.version, one.digest) for one in found)
-        names = [one.id for one in found]
-        names += [entry.id for one in found for entry in one.entries]
-        names += [phrase.id for one in found for phrase in one.benign]
-        if len(set(names)) != len(names):
+        ids = [one.id for one in found]
+        ids += [entry.id for one in found for entry in one.entries]
+        ids += [phrase.id for one in found for phrase in one.benign]
+        if len(set(ids)) != len(ids):
             raise PolicyError("two word lists, or two entries of them, have one id")
         entries = [entry for one in found for entry in one.entries]
         self.entries: Final = {entry.id: entry for entry in entries}
+        self.owner: Final = {entry.id: one.id for one in found for entry in one.entries}
         self.written: Final = {entry.id: self._written(entry) for entry in entries}
         self.domains: Final = {domain: entry for entry in entries for domain in entry.domains}
-        forms = self._forms(entries, [one for each in found for one in each.benign])
+        benign = [(one.id, phrase) for one in found for phrase in one.benign]
+        own = Benign(id="NAMES", words=tuple(names), classes=frozenset(PurposeClass), why="names as licensed")
+        forms = self._forms(entries, [*benign, *((one.id, own) for one in found)])
         self.words: Final = tuple(forms.values())
         self.automaton: Final = Automaton(forms)
         spelled = self._spelled(entries)
@@ -105,16 +111,17 @@ class WordLists:
             raise PolicyError(f"the word `{word}` has neither letters nor numbers")
         return form
 
-    def _forms(self, entries: list[Entry], benign: list[Benign]) -> dict[str, Word]:
+    def _forms(self, entries: list[Entry], benign: list[tuple[str, Benign]]) -> dict[str, Word]:
         listed: dict[str, dict[str, tuple[Entry, View]]] = {}
         for entry in entries:
             for word in entry.words:
                 if not _is_pattern(word):
                     listed.setdefault(self.folded(word), {})[entry.id] = (entry, View.PLAIN)
-        harmless: dict[str, frozenset[PurposeClass]] = {}
-        for one in benign:
-            for word in one.words:
-                harmless[self.folded(word)] = harmless.get(self.folded(word), frozenset()) | one.classes
+        harmless: dict[str, dict[str, frozenset[PurposeClass]]] = {}
+        for owner, phrase in benign:
+            for word in phrase.words:
+                known = harmless.setdefault(self.folded(word), {})
+                known[owner] = known.get(owner, frozenset()) | phrase.classes
         if Step.HOMOPHONES in self.folder.steps:
             written = set(listed) | set(harmless)
             for entry in entries:
@@ -122,7 +129,7 @@ class WordLists:
                     if form not in written:
                         listed.setdefault(form, {}).setdefault(entry.id, (entry, View.HOMOPHONE))
         return {
-            form: Word(tuple(listed.get(form, {}).values()), harmless.get(form, frozenset()))
+            form: Word(tuple(listed.get(form, {}).values()), tuple(harmless.get(form, {}).items()))
             for form in sorted({*listed, *harmless})
         }
 
@@ -143,7 +150,7 @@ class WordLists:
         for entry in entries:
             for word in entry.pinyin:
                 listed.setdefault("".join(PINYIN[mark] for mark in word), []).append((entry, View.PINYIN))
-        return {form: Word(tuple(found), frozenset()) for form, found in sorted(listed.items())}
+        return {form: Word(tuple(found)) for form, found in sorted(listed.items())}
 
     def _regex(self, word: str) -> re.Pattern[str]:
         parts = re.split("([#~])", word)

@@ -135,8 +135,8 @@ class _Table:
             raise PolicyError(f"{self.where}: `{key}` is not a list of tables")
         return value
 
-    def table(self, key: str) -> _Table:
-        return _Table(f"{self.where}: `{key}`", self._left.pop(key, None))
+    def table(self, key: str, *, needed: bool = True) -> _Table:
+        return _Table(f"{self.where}: `{key}`", self._left.pop(key, None if needed else {}))
 
     def items(self) -> list[tuple[str, object]]:
         found, self._left = list(self._left.items()), {}
@@ -240,7 +240,7 @@ def parse_list(data: bytes) -> WordList:
     root = _Table("the word list", _toml(data))
     head = root.table("list")
     title = head.table("title")
-    known = {name: _source(name, found) for name, found in root.table("source").items()}
+    known = {name: _source(name, found) for name, found in root.table("source", needed=False).items()}
     made = WordList(
         id=head.text("id", _LIST_ID),
         version=head.text("version"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -78,16 +78,18 @@ def _consumed(spans: list[tuple[int, int, bool]]) -> list[tuple[int, int]]:
 
 def _word_hits(lists: WordLists, reading: Reading, plain: str, kind: PurposeClass, *, loose: bool) -> list[_Hit]:
     hits: list[_Hit] = []
-    spans: list[tuple[int, int, bool]] = []
+    spans: dict[str, list[tuple[int, int, bool]]] = {one.id: [] for one in lists.lists}
     for first, last, number in lists.automaton.find(reading.text):
         word = lists.words[number]
         if not _whole(plain, reading, first, last, loose=loose):
             continue
-        if kind in word.classes:
-            spans.append((first, last, True))
-            continue
-        spans.append((first, last, False))
-        hits += [_Hit(first, last, entry, view) for entry, view in word.entries]
+        free = {owner for owner, classes in word.benign if kind in classes}
+        for owner in free:
+            spans[owner].append((first, last, True))
+        for entry, view in word.entries:
+            if lists.owner[entry.id] not in free:
+                spans[lists.owner[entry.id]].append((first, last, False))
+                hits.append(_Hit(first, last, entry, view))
     for pattern in lists.patterns:
         if pattern.guard not in reading.text:
             continue
@@ -95,18 +97,16 @@ def _word_hits(lists: WordLists, reading: Reading, plain: str, kind: PurposeClas
             first, last = found.span()
             inside = plain[reading.plain[first] : reading.plain[last - 1] + 1]
             if _BREAKS.isdisjoint(inside) and _whole(plain, reading, first, last, loose=loose):
-                spans.append((first, last, False))
+                spans[lists.owner[pattern.entry.id]].append((first, last, False))
                 hits.append(_Hit(first, last, pattern.entry, View.PLAIN))
-    taken = _consumed(spans)
-    if not taken:
-        return hits
-    begins = [first for first, _ in taken]
-    kept = []
-    for hit in hits:
-        place = bisect_right(begins, hit.first) - 1  # spans taken do not overlap: only this one can hold the hit
-        if place < 0 or hit.last > taken[place][1]:
-            kept.append(hit)
-    return kept
+    taken = {owner: _consumed(found) for owner, found in spans.items()}
+    return [hit for hit in hits if not _inside(hit, taken[lists.owner[hit.entry.id]])]
+
+
+def _inside(hit: _Hit, taken: list[tuple[int, int]]) -> bool:
+    """Whether a hit lies wholly inside one of these spans, which do not overlap."""
+    place = bisect_left(taken, (hit.first + 1, 0)) - 1
+    return place >= 0 and hit.last <= taken[place][1]
 
 
 def _spelled_hits(lists: WordLists, plain: Reading, joined: Reading) -> Iterator[tuple[Reading, _Hit]]:
