@@ -12,6 +12,7 @@ from carelink.consent.facts import Facts
 from carelink.consent.pack import Pack, Rule, When, parse_pack
 from carelink.consent.rules import COUNTING, KINDS
 from carelink.consent.rules.base import Judge
+from carelink.consent.rules.working_days import WorkingDays
 from carelink.errors import PolicyError
 from carelink.model.moment import Micros, parse_duration
 
@@ -42,12 +43,14 @@ class Policy:
         digest: SHA-256 over the sorted lines `id version digest`, 64 hex digits.
         rules: compiled, in the order of packs and of rules within them.
         horizon: the longest history that a rule looks back on.
+        calendars: ids of the calendars that a rule asks for.
     """
 
     packs: tuple[Pack, ...]
     digest: str
     rules: tuple[Compiled, ...] = attrs.field(repr=False)
     horizon: Micros
+    calendars: tuple[str, ...] = ()
     _applying: dict[tuple[object, ...], list[Compiled]] = attrs.field(factory=dict, init=False, eq=False, repr=False)
 
     @classmethod
@@ -82,7 +85,7 @@ class Policy:
             raise PolicyError("a rule id stands in two packs")
         lines = "\n".join(f"{pack.id} {pack.version} {pack.digest}" for pack in chosen)
         digest = hashlib.sha256(b"carelink/policy/v1\n" + lines.encode()).hexdigest()
-        return cls(chosen, digest, tuple(rules), _horizon(rules))
+        return cls(chosen, digest, tuple(rules), _horizon(rules), _calendars(rules))
 
     def applying(self, facts: Facts) -> list[Compiled]:
         """The rules that speak of this request. They follow from a few closed words: each choice is made once."""
@@ -118,6 +121,10 @@ def _compile(pack: Pack, rule: Rule) -> Compiled:
     params = dict(rule.params)
     judge = make(rule.id, params, rule.when.purposes) if kind in COUNTING else make(rule.id, params)
     return Compiled(pack, rule, judge)
+
+
+def _calendars(rules: list[Compiled]) -> tuple[str, ...]:
+    return tuple(sorted({rule.judge.calendar for rule in rules if isinstance(rule.judge, WorkingDays)}))
 
 
 def _horizon(rules: list[Compiled]) -> Micros:

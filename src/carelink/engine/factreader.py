@@ -12,6 +12,7 @@ import attrs
 from carelink.consent.facts import (
     Absent,
     Ask,
+    CalendarFact,
     ChannelFact,
     ClinicianFact,
     ClockState,
@@ -32,6 +33,7 @@ from carelink.consent.facts import (
     touch_marks,
 )
 from carelink.content.review import clinician
+from carelink.engine.calendars import calendar_facts
 from carelink.engine.membership import Target
 from carelink.engine.parts import MAX_SKEW, Parts
 from carelink.engine.reviewed import approved_form, content_fact
@@ -73,6 +75,7 @@ class ChunkFacts:
     steady: bool
     mono: Micros
     horizon: Micros
+    calendars: tuple[str, ...]
     lasts: Mapping[Gate, Instant]
     grants: Mapping[PatientId, tuple[GrantRow, ...]]
     lost_grants: frozenset[object]
@@ -177,6 +180,7 @@ class ChunkFacts:
             stage=_NO_STAGE if target.patient.stage is None else _known(target.patient.stage),
             clinician=behind,
             screening=self._screening(target, ask, behind, at),
+            calendars=Known(calendar_facts(self.calendars, at)) if self.calendars else _NO_CALENDARS,
         )
 
     def _zones(self, target: Target, at: Instant) -> Fact[ZoneFacts]:
@@ -347,6 +351,7 @@ class ChunkFacts:
 _NO_STOPS: Final[Fact[tuple[StopFact, ...]]] = Known(())
 _NO_VETOES: Final[Fact[tuple[VetoFact, ...]]] = Known(())
 _NO_CLINICIAN: Final[Fact[ClinicianFact | None]] = Known(None)
+_NO_CALENDARS: Final[Fact[tuple[CalendarFact, ...]]] = Known(())
 _NO_STAGE: Final[Fact[LifecycleStage | None]] = Known(None)
 _NOBODY: Final[Fact[GuardianFact | None]] = Known(None)
 
@@ -468,6 +473,7 @@ def read_chunk(
     targets: Sequence[Target],
     lasts: Mapping[Gate, Instant],
     horizon: Micros,
+    calendars: tuple[str, ...],
 ) -> ChunkFacts:
     """Read everything the decisions on these targets may look at, in a fixed number of statements."""
     mono = parts.clock.monotonic()
@@ -493,6 +499,7 @@ def read_chunk(
         steady=steady,
         mono=mono,
         horizon=horizon,
+        calendars=calendars,
         lasts=lasts,
         grants=grants,
         lost_grants=lost_grants,

@@ -149,7 +149,8 @@ class Gatekeeper:
         tenant = tenant_of(reader)
         policy = self.parts.policies.get(reader, tenant.policy, tenant.packs)
         horizon = _MIN_HORIZON if policy is None else Micros(max(_MIN_HORIZON, policy.horizon))
-        return read_chunk(self.parts, reader, tenant, targets, lasts, horizon)
+        calendars = () if policy is None else policy.calendars
+        return read_chunk(self.parts, reader, tenant, targets, lasts, horizon, calendars)
 
     def _policy(self, reader: Reader, chunk: ChunkFacts) -> Policy | None:
         return self.parts.policies.get(reader, chunk.tenant.policy, chunk.tenant.packs)
