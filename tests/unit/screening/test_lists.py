@@ -228,3 +228,22 @@ def test_licensed_names_are_harmless_everywhere_and_only_as_a_whole() -> None:
 
     assert entries("国家级眼科医院，特效救心丸") == []
     assert entries("国家级专家，特效药丸") == ["ZH.ABS.LEVEL", "ZH.EFF.MAGIC"]
+
+
+def _entries(text: str, form: str) -> list[str]:
+    lists = WordLists([parse_list(form.encode())])
+    found = screen_rendered({"b": text}, purpose=ADVERT, channel_kind=ChannelKind.CHAT, lists=lists)
+    return [one.entry for one in found.findings]
+
+
+def test_a_misspelling_that_is_itself_listed_belongs_to_its_own_entry() -> None:
+    second = GOOD[GOOD.index("[[entry]]") :].replace("X.ONE", "X.TWO").replace('["foo"]', '["bar"]')
+    form = GOOD.replace('words = ["foo"]', 'words = ["foo"]\nvariants = ["bar", "baz"]') + second
+    assert _entries("bar", form) == ["X.TWO"]
+    assert _entries("baz", form) == ["X.ONE"]
+
+
+def test_an_entry_can_do_without_look_alikes() -> None:
+    form = GOOD.replace('["foo"]', '["糖尿病"]')
+    assert _entries("糖料病", form) == ["X.ONE"]
+    assert _entries("糖料病", form.replace('sources = ["s"]', 'sources = ["s"]\nalike = false')) == []

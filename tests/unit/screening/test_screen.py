@@ -241,3 +241,59 @@ def test_a_long_run_of_syllables_takes_no_time_to_speak_of() -> None:
     assert screen("xian" * 2000 + "q", CARE).action is None
     assert screen("zuijia " * 500, CARE).findings
     assert WordLists([]).versions == ()
+
+
+def test_pinyin_needs_letters_and_whole_syllables() -> None:
+    assert of(screen("zui佳团队"), Category.ABSOLUTE)
+    assert of(screen("zui教学"), Category.ABSOLUTE) == []  # jia is only a part of jiao
+    assert (
+        of(screen("最价团队，zhiyu近视"), Category.ABSOLUTE) == []
+    )  # no letters there: another word that sounds alike
+    assert of(screen("最价团队，zhiyu近视"), Category.EFFICACY)
+
+
+def test_the_place_of_a_split_character_covers_both_parts() -> None:
+    for text, written in (("一月木艮治鼻炎", "木艮治"), ("这里有国家纟及专家", "国家纟及")):
+        (found,) = (one for one in screen(text).findings if one.view is View.SPLIT)
+        assert text[found.start : found.end] == written
+
+
+def test_short_words_with_a_character_replaced_are_other_words() -> None:
+    assert of(screen("疼痛最加重时"), Category.ABSOLUTE) == []
+
+
+def test_evidence_changes_nothing_outside_adverts() -> None:
+    assert of(screen("最佳团队", CARE, evidence=True), Category.ABSOLUTE)[0].action is Action.ANNOTATE
+
+
+def test_a_host_is_listed_as_a_whole_or_with_its_own_subdomains() -> None:
+    def entries(text: str) -> list[str]:
+        return [one.entry for one in of(screen(text, ARTICLE), Category.LINK)]
+
+    assert entries("见 dot.cn/x") == ["URL"]
+    assert entries("见 a.t.cn/x") == ["ZH.LINK.SHORT"]
+
+
+def test_of_two_findings_in_a_category_the_stricter_counts() -> None:
+    one, two = "https://hospital.example.cn/a", "https://t.cn/b"
+    for text in (f"{one} {two}", f"{two} {one}"):
+        assert screen(text, ARTICLE).categories == ((Category.LINK, Action.REFUSE),)
+
+
+def test_a_recall_goes_out_with_notes() -> None:
+    screening = screen("请\u200b停用，无效退款", Purpose.CARE_RECALL_SAFETY, SMS)
+    assert {action for _, action in screening.categories} == {Action.ANNOTATE}
+    assert len(screening.categories) >= 3
+
+
+def test_purposes_that_differ_from_their_class() -> None:
+    text = "免费体检"
+    assert of(screen(text, Purpose.PUBLIC_HEALTH_NOTICE), Category.INDUCEMENT)[0].action is Action.ANNOTATE
+    assert of(screen(text, CARE), Category.INDUCEMENT)[0].action is Action.HOLD
+    assert of(screen("好评返现", Purpose.EXPERIENCE_SURVEY), Category.INCENTIVE)[0].action is Action.REFUSE
+    assert of(screen("好评返现", CARE), Category.INCENTIVE)[0].action is Action.HOLD
+
+
+@pytest.mark.parametrize("text", ["α受体阻滞剂", "5α还原酶", "κ链", "ρ值"])
+def test_greek_letters_of_medicine_are_no_disguise(text: str) -> None:
+    assert of(screen(text, CARE), Category.OBFUSCATION) == []
