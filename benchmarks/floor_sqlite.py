@@ -30,7 +30,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 RESERVATION = (
     "id, request, mac, decision, patient, contact, subject, recipient, role, token, address, purpose, channel, "
-    "channel_kind, template, template_version, reply, at, state, expires, lease, outcome, delivery, provider"
+    "channel_kind, template, template_version, reply, at, state, expires, lease, outcome, delivery, provider, "
+    "plan, topic"
 )
 ROWS = "SELECT x.* FROM json_each(?) AS k CROSS JOIN {table} AS x ON x.{column} = k.value"
 TOUCHES = " UNION ".join(
@@ -169,6 +170,7 @@ class Floor:
         run(ROWS.format(table="grants", column="patient"), (patients,)).fetchall()
         run(STOPS, (persons, tokens)).fetchall()
         run("SELECT * FROM templates").fetchall()
+        run("SELECT * FROM credentials").fetchall()
         run(SEALED, (contacts, "contact", "address")).fetchall()
         run(SEALED, (patients, "patient", "name")).fetchall()
 
@@ -194,8 +196,8 @@ class Floor:
         run("BEGIN IMMEDIATE")
         self._lock(rows)
         self._read(requests, rows)
-        marks = ", ".join("?" * 24)
-        claimed = [(*row[:18], "claimed", *row[19:21], None, "", None) for row in rows]
+        marks = ", ".join("?" * 26)
+        claimed = [(*row[:18], "claimed", *row[19:21], None, "", None, *row[24:]) for row in rows]
         self.db.executemany(f"INSERT INTO reservations ({RESERVATION}) VALUES ({marks})", claimed)
         last = [(row[17], kind, key) for row in rows for kind, key in (("person", row[6]), ("address", row[9]))]
         self.db.executemany("UPDATE gates SET last = ? WHERE kind = ? AND key = ?", last)

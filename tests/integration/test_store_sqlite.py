@@ -252,14 +252,14 @@ def test_a_row_that_cannot_be_read_is_told_and_never_left_out(path, statement, r
 
 @pytest.mark.parametrize("statement", ["UPDATE patients SET created = 'noon'", "UPDATE stops SET since = x'00'"])
 def test_a_value_of_another_type_cannot_get_in(path, statement):
-    _raw(path, "INSERT INTO stops VALUES ('i', 'p', NULL, 'care', '*', 'staff', 1, NULL, NULL)")
+    _raw(path, "INSERT INTO stops VALUES ('i', 'p', NULL, 'care', '*', 'staff', 1, NULL, NULL, '*')")
     with pytest.raises(sqlite3.IntegrityError):
         _raw(path, statement)
 
 
 def test_a_suppression_of_nobody_cannot_get_in_either(path):
     with pytest.raises(sqlite3.IntegrityError):
-        _raw(path, "INSERT INTO stops VALUES ('i', NULL, NULL, 'care', '*', 'staff', 1, NULL, NULL)")
+        _raw(path, "INSERT INTO stops VALUES ('i', NULL, NULL, 'care', '*', 'staff', 1, NULL, NULL, '*')")
 
 
 @pytest.mark.parametrize("change", [{"zone": "\udcff secret"}, {"created": 2**70}], ids=["surrogate", "too large"])
@@ -411,7 +411,7 @@ def test_the_uniqueness_of_open_reservations_is_the_databases_own(path):
     with pytest.raises(sqlite3.IntegrityError):
         _raw(path, "INSERT INTO reservations SELECT 'other', request, mac, decision, patient, contact, subject, recipient, "
              "role, token, address, purpose, channel, channel_kind, template, template_version, reply, at, state, expires, "
-             "lease, outcome, delivery, provider FROM reservations LIMIT 1")  # fmt: skip
+             "lease, outcome, delivery, provider, plan, topic FROM reservations LIMIT 1")  # fmt: skip
     store = SqliteStore.open(path)
     with store.reader() as reader:
         assert len(reader.open_reservations(ReservationState.HELD, limit=99)) == 50
