@@ -19,6 +19,7 @@ import pytest
 from carelink.app import CareLink
 from carelink.audit.bodies import ReleasedBody
 from carelink.audit.conservation import balance
+from carelink.audit.decided import DecisionBody
 from carelink.audit.divergence import Summary
 from carelink.audit.entry import parse_entry
 from carelink.audit.judge import PolicyJudge
@@ -32,14 +33,14 @@ from carelink.engine.reconcile import Reconciled, reconcile
 from carelink.engine.registration import ContactInput, PatientInput, RelatedInput
 from carelink.errors import CarelinkError, StoreError, StoreRestoredError, TamperedError
 from carelink.keys.folder import KeyFolder
-from carelink.model.moment import HOUR, MINUTE, SECOND
+from carelink.model.moment import DAY, HOUR, MINUTE, SECOND, from_datetime, to_datetime
 from carelink.ports.channel import ChannelEvent
 from carelink.stores.folder_fetcher import FolderFetcher
 from carelink.stores.logfolder import LogFolder
 from carelink.testing.fakes import RecordingChannel
 from carelink.testing.world import World
 from carelink.vault.personal import Personal
-from carelink.vocabulary import AddressKind, ChannelKind, DeliveryEvent, Effect, Outcome, Relation
+from carelink.vocabulary import AddressKind, ChannelKind, DeliveryEvent, Effect, Outcome, ProviderState, Relation
 
 pytestmark = pytest.mark.fault
 
@@ -305,6 +306,38 @@ def test_content_is_that_of_the_log(ward: Ward) -> None:
     ward.world.content("new")
     assert ward.link.send(ward.world.ask(person, template="new")).effect is Effect.PERMIT
     ward.audit()
+
+
+def test_reviews_and_credentials_are_those_of_the_log(ward: Ward) -> None:
+    """What was recorded after the backup comes back from the log: who may review, who did, numbers, providers' words."""
+    end = to_datetime(ward.world.clock.now() + 30 * DAY)
+    ward.link.credential("A", actor="registrar")
+    ward.link.credential("C", actor="registrar")
+    ward.world.content("leaflet", approvals=0)
+    ward.back_up("monday")
+    ward.link.credential("A", until=end, actor="registrar")
+    ward.link.credential("B", "commercial", actor="registrar")
+    ward.link.end_credential("C", actor="registrar")
+    for actor, role in (("C", "clinical"), ("A", "clinical"), ("B", "commercial")):
+        ward.link.approve("leaflet", actor=actor, role=role)
+    ward.link.approval_number("leaflet", number="粤(x)01号", until=end, actor="office")
+    ward.link.provider_template("leaflet", channel="rec-sms", state="approved", provider_id="S1", actor="office")
+    before = content_facts(ward)
+    ward.restore("monday")
+    assert ward.reconcile().done
+    assert content_facts(ward) == before
+    assert (before.approvals, before.clinical, before.commercial) == (3, 1, 1)
+    assert (before.number_until, before.provider) == (from_datetime(end), ProviderState.APPROVED)
+    ward.audit()
+
+
+def content_facts(ward: Ward) -> Any:
+    """What the newest decision was told of the leaflet."""
+    ward.link.send(ward.world.ask(ward.people[0], template="leaflet", channel="rec-sms"))
+    ward.link.publish()
+    with ward.link.wiring.store.reader() as reader:
+        bodies = [parse_entry(data).body for data in reader.entries(0, reader.head().size)]
+    return [body for body in bodies if isinstance(body, DecisionBody)][-1].facts.content.value
 
 
 def test_approvals_of_a_lost_text_do_not_count_for_another(ward: Ward) -> None:

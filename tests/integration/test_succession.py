@@ -19,13 +19,13 @@ from carelink.engine.notary import Notary
 from carelink.engine.reconcile import reconcile
 from carelink.errors import ConflictError, StoreError
 from carelink.home import init
-from carelink.model.moment import DAY
+from carelink.model.moment import DAY, to_datetime
 from carelink.ports.channel import ChannelEvent
 from carelink.stores.closed_logs import closed_folder
 from carelink.stores.logfolder import LogFolder
 from carelink.testing.world import World
 from carelink.vault.personal import Personal
-from carelink.vocabulary import DeliveryEvent, Effect
+from carelink.vocabulary import DeliveryEvent, Effect, ProviderState
 
 pytestmark = pytest.mark.integration
 
@@ -90,6 +90,28 @@ def test_stops_consent_caps_and_keys_bind_across_it(world):
     world.link.publish()
     assert replayed(world.link.wiring.log.path) == []
     assert len(world.email.handed) + len(world.sms.handed) == 3
+
+
+def test_credentials_and_reviews_go_on_in_the_successor(world):
+    link = world.link
+    link.credential("A", until=to_datetime(world.clock.now() + 2 * DAY), actor="registrar")
+    link.credential("B", "commercial", actor="registrar")
+    world.content("leaflet", approvals=0)
+    link.approve("leaflet", actor="A")
+    link.approve("leaflet", actor="B", role="commercial")
+    link.provider_template("leaflet", channel="rec-sms", state="pending", actor="office")
+    succeed(world)
+    counts = []
+    for _ in range(2):
+        world.link.send(world.ask(world.patient(), template="leaflet", channel="sms", clinician="A"))
+        with world.link.wiring.store.reader() as reader:
+            entries = [parse_entry(data) for data in reader.entries(0, reader.head().size)]
+        found = [entry for entry in entries if entry.kind is Kind.DECISION][-1].body.facts.content.value
+        counts.append((found.approvals, found.clinical, found.commercial, found.lapsed, found.provider))
+        world.clock.advance(3 * DAY)
+    assert counts == [(2, 1, 1, 0, ProviderState.PENDING), (2, 0, 1, 1, ProviderState.PENDING)]
+    world.link.publish()
+    assert replayed(world.link.wiring.log.path) == []
 
 
 def test_nothing_may_wait_while_it_is_closed(world):

@@ -138,7 +138,13 @@ def _add(args: argparse.Namespace) -> int:
             data=args.data,
             quorum=args.quorum,
         )
+        found = link.parts.screener.template(form)
     console.print(f"draft {form.name}@{form.version}  {form.digest[:16]}", markup=False)
+    if found is None:
+        console.print("screening: the word lists cannot be read, and without them it goes to nobody", markup=False)
+    elif found[1]:
+        told = ", ".join(f"{category} ({action})" for category, action in found[1])
+        console.print(f"screening: {told}; see: carelink content screen", markup=False)
     console.print(f"Next: carelink content approve {form.name} --version {form.version} --actor REVIEWER", markup=False)
     return Exit.OK
 

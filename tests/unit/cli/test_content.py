@@ -190,3 +190,10 @@ def test_credentials_are_recorded_renewed_and_ended(desk) -> None:
     assert desk.run("credentials", "end", "Dr Chen", "--actor", "registrar").code == 1
     assert "clinical" in desk.run("credentials", "list", "Dr Chen").out
     assert desk.run(*add, "--until", "2001-01-01T00:00:00Z").code == 2
+
+
+def test_what_screening_finds_in_a_new_text_is_told(desk) -> None:
+    held = desk.run(*ADD, "--body", _file(desk, "根治白内障".encode()))
+    assert "screening: efficacy (hold)" in held.out
+    plain = desk.run(*ADD, "--body", _file(desk, b"Your recheck is due."), "--version", "2")
+    assert "screening" not in plain.out
