@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import attrs
 
@@ -34,12 +35,13 @@ from carelink.consent.facts import (
 )
 from carelink.content.review import clinician
 from carelink.engine.calendars import calendar_facts
-from carelink.engine.membership import Target
+from carelink.engine.membership import Asked, Target
 from carelink.engine.parts import MAX_SKEW, Parts
 from carelink.engine.reviewed import approved_form, content_fact
+from carelink.engine.screener import Screened
 from carelink.engine.soundness import salvage, salvage_rows, sound
 from carelink.engine.zones import zone_facts
-from carelink.errors import InvalidInputError
+from carelink.errors import CarelinkError, InvalidInputError
 from carelink.model.ids import PatientId, PersonRef, ReservationId, is_ref
 from carelink.model.moment import Instant, Micros
 from carelink.model.scope import Scope
@@ -95,7 +97,7 @@ class ChunkFacts:
     credentials: Mapping[str, tuple[CredentialRow, ...]]
     lost_credentials: frozenset[str]
     clinicians: Mapping[str, str]
-    _screened: dict[Any, Fact[ScreeningFact | None]] = attrs.field(factory=dict, init=False)
+    screened: Screened
     _contents: dict[tuple[str, int, str, Instant], Fact[ContentFact]] = attrs.field(factory=dict, init=False)
 
     def count(self, touch: TouchRow) -> None:
@@ -335,7 +337,7 @@ class ChunkFacts:
             kind=ask.channel_kind,
             values=target.request.variables,
             clinician=found is not None and found.since <= at and (found.until is None or at < found.until),
-            chunk=self._screened,
+            chunk=self.screened,
         )
 
     def _clinician(self, actor: str, at: Instant) -> Fact[ClinicianFact | None]:
@@ -443,7 +445,7 @@ def _is_digest(text: str) -> bool:
 
 
 def _read_templates(
-    reader: Reader, targets: Iterable[Target]
+    reader: Reader, targets: Iterable[Target | Asked]
 ) -> tuple[Mapping[str, int], dict[tuple[str, int], TemplateRow]]:
     """The newest version of each name asked for without one, and the sound rows of all versions asked for."""
     pairs = {(target.request.template, target.version) for target in targets}
@@ -466,6 +468,33 @@ def _read_credentials(
     return rows, frozenset({*lost, *bad})
 
 
+def screen_ahead(parts: Parts, asked: Sequence[Asked]) -> Screened:
+    """Screen the texts of many requests before anything is locked: a long text with values of its own for each patient
+    takes tens of milliseconds. What is found depends on text, values and lists alone, so it holds whatever else moves;
+    what changed meanwhile has another key and is screened where it is decided.
+    """
+    done: Screened = {}
+    valued = [one for one in asked if one.request.variables]
+    if len(valued) < 2:  # noqa: PLR2004  one text is soon screened
+        return done
+    with parts.store.reader() as reader:
+        latest, templates = _read_templates(reader, valued)
+    for one in valued:
+        request = one.request
+        row = templates.get((request.template, one.version or latest.get(request.template, 0)))
+        if row is None or (form := approved_form(row)) is None:
+            continue
+        with suppress(CarelinkError):  # it is answered where it is decided
+            form.check(request.variables)
+            kind = parts.channels[parts.route(one.channel)][0].kind
+            for clinician in {False, bool(request.clinician)}:
+                parts.screener.fact(
+                    form, digest=row.digest, number=row.number, purpose=request.purpose, kind=kind,
+                    values=request.variables, clinician=clinician, chunk=done,
+                )  # fmt: skip
+    return done
+
+
 def read_chunk(
     parts: Parts,
     reader: Reader,
@@ -474,8 +503,11 @@ def read_chunk(
     lasts: Mapping[Gate, Instant],
     horizon: Micros,
     calendars: tuple[str, ...],
+    screened: Screened,
 ) -> ChunkFacts:
-    """Read everything the decisions on these targets may look at, in a fixed number of statements."""
+    """Read everything the decisions on these targets may look at, in a fixed number of statements. `screened`: what
+    `screen_ahead` found.
+    """
     mono = parts.clock.monotonic()
     now, steady = parts.guard.read()
     persons = tuple({person for target in targets for person in target.persons})
@@ -519,4 +551,5 @@ def read_chunk(
         credentials=credentials,
         lost_credentials=lost_credentials,
         clinicians=clinicians,
+        screened=screened,
     )

@@ -15,12 +15,13 @@ from carelink.consent.facts import Absent, ClockState, Facts
 from carelink.consent.policy import Policy
 from carelink.consent.verdict import Decision
 from carelink.content.template import PATIENT_NAME, check_variables
-from carelink.engine.factreader import ChunkFacts, read_chunk
+from carelink.engine.factreader import ChunkFacts, read_chunk, screen_ahead
 from carelink.engine.journal import Journal
 from carelink.engine.locks import gates_of_rows, under_locks
 from carelink.engine.membership import Asked, Finder, Found, Target, gates_of
 from carelink.engine.parts import LEASE, Parts
 from carelink.engine.reviewed import approved_form
+from carelink.engine.screener import Screened
 from carelink.engine.soundness import tenant_of
 from carelink.errors import CarelinkError, ConflictError, FormatError
 from carelink.model.ids import DecisionId, RequestRef, ReservationId
@@ -81,9 +82,12 @@ class Gatekeeper:
         """Decide each request and reserve for those permitted; the first `claim` permits are claimed in the same
         commit, because their hand-over follows at once. No two requests may have the same key.
         """
-        finder = Finder(self.parts, asked)
+        screened = screen_ahead(self.parts, asked)
         return under_locks(
-            self.parts.store, finder, gates_of, lambda tx, found, lasts: self._decide_in(tx, asked, found, lasts, claim)
+            self.parts.store,
+            Finder(self.parts, asked),
+            gates_of,
+            lambda tx, found, lasts: self._decide_in(tx, asked, found, lasts, claim, screened),
         )
 
     def claim(self, pending: Sequence[Decided]) -> list[Decided]:
@@ -96,12 +100,12 @@ class Gatekeeper:
             if row is not None:
                 rows.append(row)
                 asked.append(item.asked.pinned(row.channel, row.template_version))
-        held = gates_of_rows(rows)
+        held, screened = gates_of_rows(rows), screen_ahead(self.parts, asked)
         return under_locks(
             self.parts.store,
             Finder(self.parts, asked),
             lambda found: tuple(dict.fromkeys((*gates_of(found), *held))),
-            lambda tx, found, lasts: self._claim_in(tx, asked, found, lasts),
+            lambda tx, found, lasts: self._claim_in(tx, asked, found, lasts, screened),
         )
 
     def preview(self, asked: Sequence[Asked], before: list[TouchRow]) -> list[Decided]:
@@ -112,7 +116,7 @@ class Gatekeeper:
             found = Finder(self.parts, asked)(reader)
             targets = [item for item in found if isinstance(item, Target)]
             recalled = reader.recall([target.ref for target in targets])
-            chunk = self._chunk(reader, targets, reader.last_instants(gates_of(found)))
+            chunk = self._chunk(reader, targets, reader.last_instants(gates_of(found)), {})
             policy = self._policy(reader, chunk)
         for touch in before:
             chunk.count(touch)
@@ -145,12 +149,14 @@ class Gatekeeper:
 
     # -- inside the transaction -----------------------------------------------------------------------------
 
-    def _chunk(self, reader: Reader, targets: Sequence[Target], lasts: Mapping[Gate, Instant]) -> ChunkFacts:
+    def _chunk(
+        self, reader: Reader, targets: Sequence[Target], lasts: Mapping[Gate, Instant], screened: Screened
+    ) -> ChunkFacts:
         tenant = tenant_of(reader)
         policy = self.parts.policies.get(reader, tenant.policy, tenant.packs)
         horizon = _MIN_HORIZON if policy is None else Micros(max(_MIN_HORIZON, policy.horizon))
         calendars = () if policy is None else policy.calendars
-        return read_chunk(self.parts, reader, tenant, targets, lasts, horizon, calendars)
+        return read_chunk(self.parts, reader, tenant, targets, lasts, horizon, calendars, screened)
 
     def _policy(self, reader: Reader, chunk: ChunkFacts) -> Policy | None:
         return self.parts.policies.get(reader, chunk.tenant.policy, chunk.tenant.packs)
@@ -184,11 +190,12 @@ class Gatekeeper:
         found: Sequence[Found],
         lasts: Mapping[Gate, Instant],
         claim: int,
+        screened: Screened,
     ) -> list[Decided]:
         targets = [item for item in found if isinstance(item, Target)]
         recalled = tx.recall([target.ref for target in targets])
         fresh = [target for target in targets if target.ref not in recalled]
-        chunk = self._chunk(tx, fresh, lasts)
+        chunk = self._chunk(tx, fresh, lasts, screened)
         policy = self._policy(tx, chunk)
         envelopes = self._envelopes(tx, fresh, chunk)
         journal = Journal(self.parts)
@@ -236,12 +243,17 @@ class Gatekeeper:
         return Decided(asked=one, target=item, error=error)
 
     def _claim_in(
-        self, tx: Transaction, asked: Sequence[Asked], found: Sequence[Found], lasts: Mapping[Gate, Instant]
+        self,
+        tx: Transaction,
+        asked: Sequence[Asked],
+        found: Sequence[Found],
+        lasts: Mapping[Gate, Instant],
+        screened: Screened,
     ) -> list[Decided]:
         targets = [item for item in found if isinstance(item, Target)]
         recalled = tx.recall([target.ref for target in targets])
         held = [t for t in targets if t.ref in recalled and recalled[t.ref].state is ReservationState.HELD]
-        chunk = self._chunk(tx, held, lasts)
+        chunk = self._chunk(tx, held, lasts, screened)
         policy = self._policy(tx, chunk)
         envelopes = self._envelopes(tx, held, chunk)
         journal = Journal(self.parts)

@@ -18,12 +18,17 @@ from carelink.content.template import PATIENT_NAME, Template
 from carelink.model.scope import ANY, covers_purpose
 from carelink.vocabulary import ChannelKind, Purpose
 
-__all__ = ["PLACEHOLDER", "Screener", "lists_digest"]
+__all__ = ["PLACEHOLDER", "Screened", "Screener", "lists_digest"]
+
+Screened = dict[Any, Fact[ScreeningFact | None]]
+"""Results by what they depend on: digest of the form, number, purpose, channel kind, clinician, values."""
 
 PLACEHOLDER: Final = "某某"
 """Stands for the patient's name, which is sealed, and at registration for every value."""
 
 _MOST_KEPT: Final = 1024
+_FAILED: Final = "lists"
+"""Key of a chunk's results that says that the lists could not be had for it."""
 _NOTHING: Final[Fact[ScreeningFact | None]] = Known(None)
 
 
@@ -44,7 +49,7 @@ class Screener:
     load: Callable[[], WordLists]
     _lists: WordLists | None = attrs.field(default=None, init=False)
     _digest: str = attrs.field(default="", init=False)
-    _kept: dict[Any, Fact[ScreeningFact | None]] = attrs.field(factory=dict, init=False)
+    _kept: Screened = attrs.field(factory=dict, init=False)
 
     def lists(self) -> WordLists | None:
         """The lists; None where they cannot be had now."""
@@ -72,7 +77,7 @@ class Screener:
         kind: ChannelKind,
         values: Mapping[str, str],
         clinician: bool,
-        chunk: dict[Any, Fact[ScreeningFact | None]],
+        chunk: Screened,
     ) -> Fact[ScreeningFact | None]:
         """What a decision is told of a text.
 
@@ -84,7 +89,7 @@ class Screener:
             purpose, kind: of the message.
             values: of its variables, checked.
             clinician: a clinician with a valid credential stands behind it.
-            chunk: what was screened for this chunk so far.
+            chunk: what was screened for this chunk so far; taken further.
         """
         if form is None:
             return _NOTHING
@@ -93,9 +98,10 @@ class Screener:
         found = kept.get(key)
         if found is not None:
             return found
-        lists = self.lists()
+        lists = None if _FAILED in chunk else self.lists()
         if lists is None:
-            return Absent.UNKNOWN  # not kept: the lists may be there next time
+            chunk[_FAILED] = Absent.UNKNOWN  # tried once a chunk: the lists may be there for the next
+            return Absent.UNKNOWN
         try:
             rendered = form.fill(kind, {PATIENT_NAME: PLACEHOLDER, **values})
             parts = {"subject": rendered.subject, "body": rendered.body}
@@ -106,7 +112,7 @@ class Screener:
         except Exception:  # noqa: BLE001  a text that cannot be screened is not screened, and nobody knows what is in it
             return Absent.UNKNOWN
         found = Known(ScreeningFact(lists=self._digest, findings=tuple(sorted(findings)), marks=marks))
-        if len(kept) >= _MOST_KEPT:
+        if kept is self._kept and len(kept) >= _MOST_KEPT:
             kept.clear()
         kept[key] = found
         return found
@@ -120,7 +126,7 @@ class Screener:
         kinds = [each for each in ChannelKind if ANY in form.scope.channels or each.value in form.scope.channels]
         found: set[tuple[str, str]] = set()
         plain = attrs.evolve(form, types=())
-        chunk: dict[Any, Fact[ScreeningFact | None]] = {}
+        chunk: Screened = {}
         for purpose in purposes:
             for kind in kinds:
                 fact = self.fact(

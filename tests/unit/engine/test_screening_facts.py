@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import pytest
 
 from carelink.audit.entry import parse_entry
@@ -113,6 +115,51 @@ def test_a_text_without_values_is_screened_once_and_one_with_values_once_a_chunk
         asked = [world.ask(world.patient(), template="dated", variables={"day": day}) for day in ("A", "B", "A", "A")]
         world.link.send_many(asked)
     assert len(calls) == 4
+
+
+def test_texts_of_many_are_screened_before_anything_is_locked(world, monkeypatch):
+    """A long text with values of its own for each patient must not hold the locks, and with them every stop."""
+    link, places = world.link, []
+    real, locked = screener_module.screen_rendered, [False]
+    transaction = type(link.wiring.store).transaction
+
+    @contextmanager
+    def watched(store):
+        with transaction(store) as tx:
+            locked[0] = True
+            try:
+                yield tx
+            finally:
+                locked[0] = False
+
+    def screen(*args, **more):
+        places.append(locked[0])
+        return real(*args, **more)
+
+    link.template("dated", "Please come on {day}.", purposes=["care"], channels=["email"])
+    link.approve("dated", actor="A")
+    monkeypatch.setattr(type(link.wiring.store), "transaction", watched)
+    monkeypatch.setattr(screener_module, "screen_rendered", screen)
+    asked = [world.ask(world.patient(), template="dated", variables={"day": f"day {n}"}) for n in range(4)]
+    assert [item.effect for item in link.permit_many(asked)] == [Effect.PERMIT] * 4
+    assert places == [False] * 4
+    assert all(item.receipt is not None for item in link.send_many(asked))
+    assert len(places) > len(asked)
+    assert not any(places)
+
+
+def test_lists_that_cannot_be_had_are_asked_for_once_a_chunk(world):
+    tries = []
+
+    def broken():
+        tries.append(1)
+        raise OSError
+
+    register(world, "Please come.")
+    world.link.parts.screener = Screener(broken)
+    found = world.link.send_many([world.ask(world.patient(), template="leaflet") for _ in range(5)])
+    assert {item.effect for item in found} == {Effect.REFUSE}
+    assert len(tries) == 1
 
 
 def test_a_valid_clinician_turns_advice_into_a_note(world):
