@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections import Counter
 from collections.abc import Iterable
 from enum import Enum
 from typing import Final
@@ -13,6 +11,7 @@ import attrs
 from carelink.audit.bodies import HandoverBody, RecoveredBody, ReleasedBody
 from carelink.audit.decided import ClaimBody, DecisionBody
 from carelink.audit.entry import Entry
+from carelink.audit.packed import PackedMap
 from carelink.vocabulary import Effect, Outcome
 
 __all__ = ["CLAIM_OPEN", "DEFERRED", "PERMIT_OPEN", "REFUSED", "Balance", "Book", "Imbalance", "balance"]
@@ -71,7 +70,8 @@ class Balance:
 class Book:
     """Keeps the books: the state of every request after the entries fed so far."""
 
-    _states: dict[bytes, str] = attrs.field(factory=dict)
+    _states: PackedMap = attrs.field(factory=lambda: PackedMap(1))
+    _words: list[str] = attrs.field(factory=list)
     _open: dict[str, tuple[str, _Open]] = attrs.field(factory=dict)
     _found: Imbalance | None = None
 
@@ -89,14 +89,17 @@ class Book:
 
     def states(self) -> dict[str, int]:
         """How many requests are in each state, by state."""
-        return dict(sorted(Counter(self._states.values()).items()))
+        return dict(sorted((self._words[code], number) for code, number in self._states.counted().items()))
 
     def _had(self, request: str) -> str:
-        return self._states.get(bytes.fromhex(request), "")
+        code = self._states.get(bytes.fromhex(request))
+        return "" if code is None else self._words[code]
 
     def _enter(self, index: int, request: str, got: str, *, sound: bool) -> None:
         if sound:
-            self._states[bytes.fromhex(request)] = sys.intern(got)
+            if got not in self._words:
+                self._words.append(got)  # a state is one of a closed few
+            self._states.put(bytes.fromhex(request), self._words.index(got))
         else:
             self._found = Imbalance(index=index, request=request, had=self._had(request), got=got)
 

@@ -17,7 +17,8 @@ from carelink.audit.bodies import HandoverBody, RecoveredBody
 from carelink.audit.decided import ClaimBody, DecidedBody, DecisionBody
 from carelink.audit.derive import binding
 from carelink.audit.entry import parse_entry
-from carelink.audit.fold import RETENTION, LogState, Reservation
+from carelink.audit.fold import RETENTION, LogState
+from carelink.audit.holdings import Reservation
 from carelink.audit.kinds import Kind
 from carelink.audit.replay import Judge
 from carelink.consent.facts import Facts, Known, Touch, TouchHistory, touch_marks

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from carelink.audit.fold import LogState, Reservation
+from carelink.audit.fold import LogState
+from carelink.audit.holdings import Reservation
 from carelink.consent.facts import ClinicianFact, Facts, GrantFact, Known, StopFact, StoreState, touch_marks
 from carelink.content.review import clinician, tally
 from carelink.model.moment import Instant
@@ -130,7 +131,7 @@ def _guardian(state: LogState, facts: Facts) -> Iterator[Difference]:
 def _grants(state: LogState, facts: Facts) -> Iterator[Difference]:
     if not isinstance(facts.grants, Known):
         return
-    expected = state.grants.get(facts.subject, {})
+    expected = state.grants.get(facts.subject) or {}
     recorded = {grant.ref: grant for grant in facts.grants.value}
     for ref in sorted(expected.keys() | recorded.keys()):
         ours, theirs = expected.get(ref), recorded.get(ref)
@@ -207,9 +208,13 @@ def _touches(state: LogState, facts: Facts, own: str | None) -> Iterator[Differe
     refs = {*subjects, facts.recipient} | ({facts.address} if facts.address is not None else set())
     expected: list[tuple[Any, ...]] = [
         (row.at, row.purpose, row.channel_kind, binding(row, facts, subjects), touch_marks(row))
-        for key, row in state.touches_of(refs).items()
+        for key, row in state.open_of(refs).items()
         if key != own and row.at >= since
     ]
+    find = state.names.find
+    expected += state.spent.history(
+        state.numbers(subjects), find(facts.recipient), find(facts.address), since=since, but=own
+    )
     expected.sort()
     recorded = [(t.at, t.purpose, t.channel_kind, t.binds, touch_marks(t)) for t in history.items if t.at >= since]
     if any(touch.at < history.since for touch in history.items):

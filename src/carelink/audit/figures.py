@@ -286,7 +286,7 @@ class _Count:
         for family in Family:
             given, ended = 0, 0
             for ref in living:
-                grants = [g for g in state.grants.get(ref, {}).values() if _touches(g.scope.purposes, family)]
+                grants = [g for g in (state.grants.get(ref) or {}).values() if _touches(g.scope.purposes, family)]
                 stands = any(
                     g.state is GrantState.GIVEN and g.since <= at and (g.until is None or at < g.until) for g in grants
                 )

@@ -1,28 +1,25 @@
 """The state that earlier entries determine: a pure fold, one entry at a time.
 
 It keeps what lives: open reservations, touches within the longest window a cap may have, standing grants and stops,
-one small mark for each request that was handed over. What is over is dropped, so memory does not grow with the log.
+one small mark for each request that was handed over. What is over is dropped. What lasts, and grows with patients and
+messages, is kept in bytes (docs/adr/0032): a million entries take tens of megabytes.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
-from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import attrs
 
 from carelink.audit.bodies import (
     ConsentEndedBody,
     ConsentGrantedBody,
-    ContactChange,
     ContentBody,
     CredentialBody,
     ErasedBody,
     ErasingBody,
     GenesisBody,
-    GuardianChange,
     HandoverBody,
     MergedBody,
     ModeBody,
@@ -42,32 +39,39 @@ from carelink.audit.bodies import (
 )
 from carelink.audit.decided import ClaimBody, DecisionBody
 from carelink.audit.entry import Entry
+from carelink.audit.holdings import (
+    MAY_LIVE,
+    Content,
+    Credential,
+    Person,
+    Reservation,
+    Shelf,
+    Stop,
+    keep_grants,
+    keep_persons,
+    keep_stops,
+    scoped,
+)
 from carelink.audit.kinds import ContentAction, CredentialAction, Kind
-from carelink.consent.facts import Ask, GrantFact
-from carelink.content.review import Review, life
+from carelink.audit.packed import Lists, Names, PackedMap
+from carelink.audit.spent import Spent
+from carelink.consent.facts import GrantFact
+from carelink.content.review import Review
 from carelink.model.moment import DAY, MINUTE, Instant
-from carelink.model.scope import EVERY_PLAN, Scope
+from carelink.model.scope import Scope
 from carelink.model.touchpoint import SETTLES, fold_delivery
 from carelink.vocabulary import (
-    AgeBand,
-    ChannelKind,
-    ContentStatus,
-    DataClass,
     Effect,
     GrantMethod,
     GrantState,
-    LifecycleStage,
     Mode,
     Outcome,
-    ProviderState,
-    Purpose,
     ReservationState,
     ReviewRole,
     Standing,
-    StopSource,
 )
 
-__all__ = ["RETENTION", "Content", "Credential", "LogState", "Person", "Reservation", "Stop"]
+__all__ = ["RETENTION", "LogState"]
 
 RETENTION: Final = 400 * DAY
 """How long a spent touch is kept: longer than the longest cap window, a year."""
@@ -101,87 +105,12 @@ def _remove(table: dict[str, _Few], key: str, item: str) -> None:
         table.pop(key, None)
 
 
-@attrs.define(kw_only=True)
-class Person:
-    """What the log says of one pseudonym."""
-
-    standing: Standing | None = None
-    erasing: bool = False
-    age: AgeBand | None = None
-    stage: LifecycleStage | None = None
-    contacts: dict[str, ContactChange] = attrs.field(factory=dict)
-    guardians: dict[str, GuardianChange] = attrs.field(factory=dict)
+K = TypeVar("K")
 
 
-@attrs.define(kw_only=True)
-class Credential:
-    """A credential of a member of staff: half open, cut short by `ended_at`."""
-
-    role: ReviewRole
-    since: Instant
-    until: Instant | None
-    ended_at: Instant | None = None
-
-
-@attrs.define(kw_only=True)
-class Content:
-    """A template version as last registered, with its approvals, one for each approver, in the order given."""
-
-    digest: str
-    scope: Scope
-    since: Instant
-    until: Instant | None
-    quorum: int = 1
-    reviews: tuple[Review, ...] = ()
-    screened: bool = False
-    withdrawn: bool = False
-    number_until: Instant | None = None
-    data: tuple[DataClass, ...] = ()
-    providers: dict[str, ProviderState] = attrs.field(factory=dict)
-
-    @property
-    def status(self) -> ContentStatus:
-        """Where it stands."""
-        return life(withdrawn=self.withdrawn, approvals=len(self.reviews), quorum=self.quorum, screened=self.screened)
-
-
-@attrs.define(kw_only=True)
-class Stop:
-    """A standing suppression: of one person, or of an address under all its pseudonyms."""
-
-    ref: str
-    person: str | None
-    addresses: set[str]
-    scope: Scope
-    source: StopSource
-    since: Instant
-    until: Instant | None
-
-
-@attrs.define(kw_only=True)
-class Reservation:
-    """The slots of one permit. `refused`: its claim was refused and its release must follow. `ask`: what was asked for,
-    kept while the permit is open.
-    """
-
-    id: str
-    request: str
-    subject: str
-    recipient: str
-    address: str | None
-    purpose: Purpose
-    channel: str
-    channel_kind: ChannelKind
-    reply: bool
-    plan: str
-    topic: str
-    at: Instant
-    expires: Instant
-    state: ReservationState = ReservationState.HELD
-    lease: Instant | None = None
-    refused: bool = False
-    delivery: str = ""
-    ask: Ask | None = None
+def _with_names(make: Callable[[Names], K]) -> K:
+    """Default of an attribute that is made with the state's own `names`."""
+    return attrs.Factory(lambda state: make(state.names), takes_self=True)
 
 
 @attrs.define
@@ -189,6 +118,8 @@ class LogState:
     """State after some first entries of a log.
 
     Attributes:
+        open: reservations that are held or claimed.
+        spent: those that count against caps for ever after.
         owed: reservations whose recipient opted out at the channel, with whom a stop should bind: any one of them.
     """
 
@@ -203,18 +134,19 @@ class LogState:
     mode: Mode = Mode.SANDBOX
     content: dict[tuple[str, int], Content] = attrs.field(factory=dict)
     credentials: dict[str, dict[str, Credential]] = attrs.field(factory=dict)
-    persons: dict[str, Person] = attrs.field(factory=dict)
-    users: dict[str, _Few] = attrs.field(factory=dict)
-    merged: dict[str, set[str]] = attrs.field(factory=dict)
-    grants: dict[str, dict[str, GrantFact]] = attrs.field(factory=dict)
-    stops: dict[str, Stop] = attrs.field(factory=dict)
-    stops_of: dict[str, set[str]] = attrs.field(factory=dict)
-    reservations: dict[str, Reservation] = attrs.field(factory=dict)
-    touched: dict[str, _Few] = attrs.field(factory=dict)
+    names: Names = attrs.field(factory=Names)
+    persons: Shelf[Person] = attrs.field(default=_with_names(keep_persons))
+    grants: Shelf[dict[str, GrantFact]] = attrs.field(default=_with_names(keep_grants))
+    stops: Shelf[Stop] = attrs.field(default=_with_names(keep_stops))
+    open: dict[str, Reservation] = attrs.field(factory=dict)
+    spent: Spent = attrs.field(default=_with_names(Spent))
     open_requests: dict[str, str] = attrs.field(factory=dict)
-    spent_requests: set[bytes] = attrs.field(factory=set)
+    spent_requests: PackedMap = attrs.field(factory=PackedMap)
     owed: dict[str, frozenset[str]] = attrs.field(factory=dict)
-    _spent: deque[tuple[Instant, str]] = attrs.field(factory=deque)
+    _users: Lists = attrs.field(factory=Lists)
+    _merged: Lists = attrs.field(factory=Lists)
+    _stops_of: Lists = attrs.field(factory=Lists)
+    _touched: dict[str, _Few] = attrs.field(factory=dict)
 
     def apply(self, entry: Entry) -> None:
         """Take one more entry in. Entries that contradict earlier ones change what they can and raise nothing."""
@@ -234,74 +166,94 @@ class LogState:
 
     def aliases(self, ref: str) -> frozenset[str]:
         """Every pseudonym merged into this one, directly or through others."""
-        if ref not in self.merged:
+        first = self.names.find(ref)
+        if first is None or not self._merged.of(first):
             return frozenset()
-        found: set[str] = set()
-        waiting = [ref]
+        found: set[int] = set()
+        waiting = [first]
         while waiting:
-            fresh = self.merged.get(waiting.pop(), set()) - found - {ref}
+            fresh = {*self._merged.of(waiting.pop())} - found - {first}
             found |= fresh
             waiting.extend(fresh)
-        return frozenset(found)
+        return frozenset(map(self.names.ref, found))
 
     def living_users(self, address: str) -> int:
         """How many living persons use an address."""
-        users = self.users.get(address, ())
-        return sum(self.person(user).standing in (None, Standing.ACTIVE) for user in users)
+        persons = self.persons
+        return sum((persons.row(user) or b"\0")[0] in MAY_LIVE for user in self._users.of(self.names.find(address)))
+
+    def reservation(self, key: str) -> Reservation | None:
+        """A reservation that is open or counts; None for one never made, released or forgotten."""
+        return self.open.get(key) or self.spent.get(key)
+
+    def delivery(self, key: str) -> str | None:
+        """What was reported of a reservation's delivery; None for one not kept."""
+        row = self.open.get(key)
+        return self.spent.delivery(key) if row is None else row.delivery
 
     def touches_of(self, refs: Iterable[str]) -> dict[str, Reservation]:
         """Reservations that count against any of these persons or addresses."""
-        return {key: self.reservations[key] for ref in refs for key in self.touched.get(ref, ())}
+        refs = list(refs)
+        found = {row.id: row for row in self.spent.whole(self.numbers(refs))}
+        return found | self.open_of(refs)
+
+    def open_of(self, refs: Iterable[str]) -> dict[str, Reservation]:
+        """Those of them that are open."""
+        return {key: self.open[key] for ref in refs for key in self._touched.get(ref, ())}
+
+    def last_touch(self, refs: Iterable[str]) -> int | None:
+        """The newest instant among them."""
+        refs = list(refs)
+        instants = [row.at for row in self.open_of(refs).values()]
+        spent = self.spent.newest(self.numbers(refs))
+        return max(instants if spent is None else [*instants, spent], default=None)
+
+    def numbers(self, refs: Iterable[str]) -> set[int]:
+        """The numbers of those of the references that have one."""
+        found = map(self.names.find, refs)
+        return {number for number in found if number is not None}
 
     def stops_on(self, ref: str) -> list[Stop]:
         """Stops not lifted that name this person or address."""
-        return [self.stops[key] for key in self.stops_of.get(ref, ())]
+        held = self._stops_of.of(self.names.find(ref))
+        if not held:
+            return []
+        found = (self.stops.get(self.names.ref(number)) for number in held)
+        return [stop for stop in found if stop is not None]
 
     # -- reservations ---------------------------------------------------------------------------------------
 
     def _index(self, row: Reservation) -> None:
-        self.reservations[row.id] = row
-        for ref in _bound(row):
-            _add(self.touched, ref, row.id)
+        self.open[row.id] = row
+        for ref in row.bound:
+            _add(self._touched, ref, row.id)
 
     def _unindex(self, row: Reservation) -> None:
-        self.reservations.pop(row.id, None)
-        for ref in _bound(row):
-            _remove(self.touched, ref, row.id)
+        self.open.pop(row.id, None)
+        for ref in row.bound:
+            _remove(self._touched, ref, row.id)
 
     def _settle(self, reservation: str, state: ReservationState) -> None:
-        row = self.reservations.get(reservation)
-        if row is None or row.state in (ReservationState.SPENT, ReservationState.RELEASED):
+        row = self.open.get(reservation)
+        if row is None:
             return
         if self.open_requests.get(row.request) == reservation:
             del self.open_requests[row.request]
+        self._unindex(row)
         if state is ReservationState.SPENT:
-            self.spent_requests.add(bytes.fromhex(row.request))
-            self._spent.append((row.at, row.id))
-            # What a spent touch no longer needs: there are as many of them as messages in a year.
-            row.request, row.expires, row.lease = "", _EPOCH, None
-        else:
-            self._unindex(row)
-        row.state, row.ask = state, None
+            self.spent_requests.put(bytes.fromhex(row.request))
+            self.spent.add(row)
 
     def _forget(self, before: Instant) -> None:
-        while self._spent and self._spent[0][0] < before:
-            at, key = self._spent.popleft()
-            self.kept_from = max(self.kept_from, Instant(at + 1))
-            row = self.reservations.get(key)
-            if row is not None:
-                self._unindex(row)
+        newest = self.spent.forget(before)
+        if newest is not None:
+            self.kept_from = max(self.kept_from, Instant(newest + 1))
 
     # -- stops ----------------------------------------------------------------------------------------------
 
     def _bind(self, ref: str, stop: str) -> None:
-        self.stops_of.setdefault(ref, set()).add(stop)
+        self._stops_of.add(self.names.number(ref), self.names.number(stop))
         self.owed = {key: bound for key, bound in self.owed.items() if ref not in bound} if self.owed else self.owed
-
-
-def _bound(row: Reservation) -> set[str]:
-    """Whom and what a reservation counts against."""
-    return {row.subject, row.recipient} if row.address is None else {row.subject, row.recipient, row.address}
 
 
 def _genesis(state: LogState, body: GenesisBody) -> None:
@@ -374,36 +326,39 @@ def _credential(state: LogState, body: CredentialBody) -> None:
 
 
 def _subject(state: LogState, body: SubjectBody) -> None:
-    person = state.persons.setdefault(body.subject, Person())
+    person = state.person(body.subject)
     person.standing = body.standing or person.standing
     person.age = body.age or person.age
     person.stage = body.stage or person.stage
     if body.guardian is not None:
         person.guardians[body.guardian.person] = body.guardian
     if (contact := body.contact) is not None:
+        address, user = state.names.number(contact.address), state.names.number(body.subject)
         if contact.ended:
             person.contacts.pop(contact.address, None)
-            _remove(state.users, contact.address, body.subject)
+            state._users.remove(address, user)  # noqa: SLF001
         else:
             person.contacts[contact.address] = contact
-            _add(state.users, contact.address, body.subject)
+            state._users.add(address, user)  # noqa: SLF001
+    state.persons.put(body.subject, person)
 
 
 def _merged(state: LogState, body: MergedBody) -> None:
-    state.merged.setdefault(body.subject, set()).add(body.merged)
-    state.persons.setdefault(body.merged, Person()).standing = Standing.MERGED
+    state._merged.add(state.names.number(body.subject), state.names.number(body.merged))  # noqa: SLF001
+    _stands(state, body.merged, Standing.MERGED)
 
 
-@lru_cache(maxsize=4096)
-def _scope(purposes: tuple[str, ...], channels: tuple[str, ...], plans: tuple[str, ...]) -> Scope:
-    """Scopes are few: kept once each, not once for every grant. Entries leave `plans` out where it is all of them."""
-    return Scope(purposes, channels, plans or EVERY_PLAN)
+def _stands(state: LogState, ref: str, standing: Standing) -> None:
+    person = state.person(ref)
+    person.standing = standing
+    state.persons.put(ref, person)
 
 
 def _granted(state: LogState, body: ConsentGrantedBody) -> None:
-    state.grants.setdefault(body.subject, {})[body.grant] = GrantFact(
+    grants = state.grants.get(body.subject) or {}
+    grants[body.grant] = GrantFact(
         ref=body.grant,
-        scope=_scope(body.purposes, body.channels, body.plans),
+        scope=scoped(body.purposes, body.channels, body.plans),
         state=GrantState.GIVEN,
         by=body.by,
         since=body.since,
@@ -413,13 +368,15 @@ def _granted(state: LogState, body: ConsentGrantedBody) -> None:
         method=body.method or GrantMethod.EXPLICIT,
         age=body.age,
     )
+    state.grants.put(body.subject, grants)
 
 
 def _ended(state: LogState, body: ConsentEndedBody) -> None:
-    grants = state.grants.get(body.subject, {})
+    grants = state.grants.get(body.subject) or {}
     grant = grants.get(body.grant)
     if grant is not None and grant.state is GrantState.GIVEN:
         grants[body.grant] = attrs.evolve(grant, state=body.state, ended_at=body.ended_at)
+        state.grants.put(body.subject, grants)
 
 
 def _added(state: LogState, body: SuppressionAddedBody) -> None:
@@ -427,39 +384,37 @@ def _added(state: LogState, body: SuppressionAddedBody) -> None:
         ref=body.suppression,
         person=body.person,
         addresses=set() if body.address is None else {body.address},
-        scope=_scope(body.purposes, body.channels, body.plans),
+        scope=scoped(body.purposes, body.channels, body.plans),
         source=body.source,
         since=body.since,
         until=body.until,
     )
-    state.stops[stop.ref] = stop
+    state.stops.put(stop.ref, stop)
     state._bind(body.person or body.address or "", stop.ref)  # noqa: SLF001  the steps are the state's own
 
 
 def _carried(state: LogState, body: SuppressionCarriedBody) -> None:
     stop = state.stops.get(body.suppression)
     if stop is None:
-        scope = _scope(body.purposes, body.channels, body.plans)
         stop = Stop(
             ref=body.suppression,
             person=None,
             addresses=set(),
-            scope=scope,
+            scope=scoped(body.purposes, body.channels),
             source=body.source,
             since=body.since,
             until=body.until,
         )
-        state.stops[stop.ref] = stop
     stop.addresses.add(body.address)
+    state.stops.put(stop.ref, stop)
     state._bind(body.address, stop.ref)  # noqa: SLF001
 
 
 def _lifted(state: LogState, body: SuppressionLiftedBody) -> None:
-    stop = state.stops.pop(body.suppression, None)
-    if stop is None:
-        return
-    for ref in stop.addresses if stop.person is None else {stop.person}:
-        state.stops_of[ref].discard(stop.ref)
+    stop = state.stops.pop(body.suppression)
+    if stop is not None:
+        for ref in stop.bound:
+            state._stops_of.remove(state.names.number(ref), state.names.number(stop.ref))  # noqa: SLF001
 
 
 def _decision(state: LogState, body: DecisionBody) -> None:
@@ -490,7 +445,7 @@ def _decision(state: LogState, body: DecisionBody) -> None:
 
 
 def _claim(state: LogState, body: ClaimBody) -> None:
-    row = state.reservations.get(body.reservation)
+    row = state.open.get(body.reservation)
     if row is None or row.state is not ReservationState.HELD:
         return
     if body.effect is not Effect.PERMIT:
@@ -503,9 +458,8 @@ def _claim(state: LogState, body: ClaimBody) -> None:
 
 
 def _outcome(state: LogState, body: HandoverBody | RecoveredBody) -> None:
-    row = state.reservations.get(body.reservation)
-    if row is not None and body.outcome is Outcome.OPTED_OUT:
-        state.owed[row.id] = frozenset({row.subject, row.recipient, row.address or row.recipient})
+    if body.outcome is Outcome.OPTED_OUT and (row := state.reservation(body.reservation)) is not None:
+        state.owed[row.id] = frozenset(row.bound)
     state._settle(body.reservation, SETTLES[body.outcome])  # noqa: SLF001
 
 
@@ -514,17 +468,25 @@ def _released(state: LogState, body: ReleasedBody) -> None:
 
 
 def _receipt(state: LogState, body: ReceiptBody) -> None:
-    row = state.reservations.get(body.reservation)
-    if row is not None:
-        row.delivery = fold_delivery(row.delivery, body.event)
+    delivery = state.delivery(body.reservation)
+    if delivery is None:
+        return
+    told = fold_delivery(delivery, body.event)
+    row = state.open.get(body.reservation)
+    if row is None:
+        state.spent.deliver(body.reservation, told)
+    else:
+        row.delivery = told
 
 
 def _erasing(state: LogState, body: ErasingBody) -> None:
-    state.persons.setdefault(body.subject, Person()).erasing = True
+    person = state.person(body.subject)
+    person.erasing = True
+    state.persons.put(body.subject, person)
 
 
 def _erased(state: LogState, body: ErasedBody) -> None:
-    state.persons.setdefault(body.subject, Person()).standing = Standing.ERASED
+    _stands(state, body.subject, Standing.ERASED)
 
 
 _STEPS: Final[dict[Kind, Callable[[LogState, Any], None]]] = {

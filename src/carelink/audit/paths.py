@@ -12,7 +12,8 @@ from carelink.audit.decided import ClaimBody, DecidedBody, DecisionBody
 from carelink.audit.derive import expected_stops
 from carelink.audit.divergence import DivergenceCode
 from carelink.audit.entry import Entry
-from carelink.audit.fold import LogState, Reservation
+from carelink.audit.fold import LogState
+from carelink.audit.holdings import Reservation
 from carelink.audit.kinds import Kind, ReleaseCause
 from carelink.consent.facts import Ask, Known
 from carelink.model.moment import MINUTE, SECOND, Instant
@@ -70,8 +71,8 @@ def _permit(state: LogState, body: DecidedBody) -> Iterator[Fault]:
     """What holds for a permit, decided or claimed."""
     facts = body.facts
     refs = {facts.subject, *state.aliases(facts.subject), facts.recipient, facts.address or ""}
-    last = max((row.at for row in state.touches_of(refs).values()), default=facts.at)
-    if facts.at < last - _SKEW:
+    last = state.last_touch(refs)
+    if last is not None and facts.at < last - _SKEW:
         yield Fault(DivergenceCode.TIME, "facts.at", f"not before {last}", facts.at)
     if body.lease is not None and not 0 < body.lease - body.facts.at <= MAX_LEASE:
         yield Fault(DivergenceCode.LEASE, "lease", "at most 5 s after the claim", body.lease - body.facts.at)
@@ -94,7 +95,7 @@ def _decision(state: LogState, entry: Entry) -> Iterator[Fault]:
     late = body.facts.ask.useless_after
     if body.expires is not None and not body.facts.at < body.expires <= (body.expires if late is None else late):
         yield Fault(DivergenceCode.TIME, "expires", "after the decision, while it is of use", body.expires)
-    if body.reservation is not None and body.reservation in state.reservations:
+    if body.reservation in state.open or body.reservation in state.spent:
         yield Fault(DivergenceCode.RESERVATION_REUSED, "reservation", "a new one", body.reservation)
     if body.request in state.open_requests:
         yield Fault(DivergenceCode.REQUEST_HELD, "request", "no open permit", state.open_requests[body.request])
@@ -106,7 +107,7 @@ def _open(
     state: LogState, body: ClaimBody | HandoverBody | ReleasedBody | RecoveredBody, wanted: ReservationState
 ) -> Iterator[Fault]:
     """The reservation an entry names must be open, in the right state, and of the same request."""
-    row = state.reservations.get(body.reservation)
+    row = state.reservation(body.reservation)
     if row is None or row.state not in _OPEN:
         yield Fault(DivergenceCode.NO_PERMIT, "reservation", "open", "not open" if row is None else row.state)
         return
@@ -126,7 +127,7 @@ def _claim(state: LogState, entry: Entry) -> Iterator[Fault]:
     yield from _decided(state, entry.at, body)
     if body.effect is not Effect.PERMIT:
         return
-    row = state.reservations.get(body.reservation)
+    row = state.reservation(body.reservation)
     if row is not None and body.facts.at >= row.expires:
         yield Fault(DivergenceCode.EXPIRED, "facts.at", f"before {row.expires}", body.facts.at)
     if row is not None and row.ask is not None:
@@ -147,7 +148,7 @@ def _same(state: LogState, row: Reservation, body: ClaimBody) -> Iterator[Fault]
 def _handover(state: LogState, entry: Entry) -> Iterator[Fault]:
     body: HandoverBody = entry.body  # type: ignore[assignment]
     yield from _open(state, body, ReservationState.CLAIMED)
-    row = state.reservations.get(body.reservation)
+    row = state.reservation(body.reservation)
     if row is None or row.state is not ReservationState.CLAIMED or row.lease is None:
         return
     if row.channel != body.channel:
@@ -159,7 +160,7 @@ def _handover(state: LogState, entry: Entry) -> Iterator[Fault]:
 def _released(state: LogState, entry: Entry) -> Iterator[Fault]:
     body: ReleasedBody = entry.body  # type: ignore[assignment]
     yield from _open(state, body, _RELEASES[body.cause])
-    row = state.reservations.get(body.reservation)
+    row = state.reservation(body.reservation)
     if body.cause is ReleaseCause.EXPIRED and row is not None and entry.at < row.expires:
         yield Fault(DivergenceCode.TIME, "cause", f"not before {row.expires}", entry.at)
 
@@ -167,27 +168,26 @@ def _released(state: LogState, entry: Entry) -> Iterator[Fault]:
 def _recovered(state: LogState, entry: Entry) -> Iterator[Fault]:
     body: RecoveredBody = entry.body  # type: ignore[assignment]
     yield from _open(state, body, ReservationState.CLAIMED)
-    row = state.reservations.get(body.reservation)
+    row = state.reservation(body.reservation)
     if row is not None and row.lease is not None and entry.at < row.lease:
         yield Fault(DivergenceCode.TIME, "outcome", f"not before {row.lease}", entry.at)
 
 
 def _receipt(state: LogState, entry: Entry) -> Iterator[Fault]:
     body: ReceiptBody = entry.body  # type: ignore[assignment]
-    row = state.reservations.get(body.reservation)
-    if row is not None and fold_delivery(row.delivery, body.event) != body.state:
-        expected = fold_delivery(row.delivery, body.event)
+    delivery = state.delivery(body.reservation)
+    if delivery is not None and (expected := fold_delivery(delivery, body.event)) != body.state:
         yield Fault(DivergenceCode.RECEIPT_STATE, "state", expected, body.state)
 
 
 def _stopped(state: LogState, entry: Entry) -> Iterator[Fault]:
     body: StoppedBody = entry.body  # type: ignore[assignment]
     for key in body.in_flight:
-        row = state.reservations.get(key)
+        row = state.reservation(key)
         if row is None or row.state is not ReservationState.CLAIMED:
             yield Fault(DivergenceCode.STOP_LEFT_OPEN, "in_flight", "a claim", "not open" if row is None else row.state)
     for key in body.released:
-        row = state.reservations.get(key)
+        row = state.reservation(key)
         if row is not None and row.state in _OPEN:
             yield Fault(DivergenceCode.STOP_LEFT_OPEN, "released", "released", row.state)
     seen: set[str] = set()
@@ -196,9 +196,8 @@ def _stopped(state: LogState, entry: Entry) -> Iterator[Fault]:
         if stop is None:
             yield Fault(DivergenceCode.STOP_LEFT_OPEN, "suppressions", ref, "not standing")
             continue
-        bound = stop.addresses if stop.person is None else {stop.person}
-        for key, row in sorted(state.touches_of(bound).items()):
-            if row.state in _OPEN and key not in seen and stop.scope.covers(row.purpose, row.channel_kind, row.plan):
+        for key, row in sorted(state.open_of(stop.bound).items()):
+            if key not in seen and stop.scope.covers(row.purpose, row.channel_kind, row.plan):
                 seen.add(key)
                 if row.state is ReservationState.HELD or key not in body.in_flight:
                     yield Fault(DivergenceCode.STOP_LEFT_OPEN, "in_flight", f"{key} met", row.state)

@@ -120,7 +120,7 @@ class Replay:
         """What is left open at the end of the log."""
         found = []
         left = self.summary.open
-        for row in self.state.reservations.values():
+        for row in self.state.open.values():
             if row.id != self.state.open_requests.get(row.request):
                 continue
             left[row.state.value] = left.get(row.state.value, 0) + 1

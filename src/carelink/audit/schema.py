@@ -6,7 +6,6 @@ A form is read and written through the same check: what may not be read cannot b
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import lru_cache
@@ -140,7 +139,7 @@ def _string(value: object, field: str) -> str:
 def _ref(value: object, field: str) -> str:
     if not isinstance(value, str) or _REF.fullmatch(value) is None:
         raise bad(field, "is not an identifier")
-    return sys.intern(value)  # a fold over a log meets the same few again and again, and keeps them
+    return value
 
 
 REF: Final = _same(_ref, "reference")

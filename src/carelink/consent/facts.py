@@ -55,6 +55,7 @@ __all__ = [
     "ZoneFact",
     "ZoneFacts",
     "absences",
+    "marks_of",
     "touch_marks",
 ]
 
@@ -243,10 +244,14 @@ class _Marked(Protocol):
 
 def touch_marks(touch: _Marked) -> tuple[str, ...]:
     """What marks a touch in its written form, in order; the last key of the order of touches."""
-    if not (touch.plan or touch.reply or touch.topic):
+    return marks_of(touch.plan, touch.topic, reply=touch.reply)
+
+
+def marks_of(plan: str, topic: str, *, reply: bool) -> tuple[str, ...]:
+    """As `touch_marks`, from the parts."""
+    if not (plan or reply or topic):
         return ()
-    plan, topic = f"plan:{touch.plan}" if touch.plan else "", f"topic:{touch.topic}" if touch.topic else ""
-    return tuple(filter(None, (plan, "reply" if touch.reply else "", topic)))
+    return tuple(filter(None, (plan and f"plan:{plan}", "reply" if reply else "", topic and f"topic:{topic}")))
 
 
 @attrs.frozen(kw_only=True)
