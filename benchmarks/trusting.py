@@ -18,6 +18,7 @@ from carelink.consent.facts import (
     Facts,
     GrantFact,
     Known,
+    ScreeningFact,
     StopFact,
     StoreState,
     Touch,
@@ -126,6 +127,11 @@ MADE = {
 }
 
 
+def screening(value: dict[str, Any]) -> ScreeningFact:
+    found = tuple((category, action) for category, action in value.get("findings", ()))
+    return ScreeningFact(lists=value["lists"], findings=found, marks=tuple(value.get("marks", ())))
+
+
 def facts(value: dict[str, Any]) -> Facts:
     """The facts of a decision."""
     known = {}
@@ -133,6 +139,8 @@ def facts(value: dict[str, Any]) -> Facts:
         found = value[name]
         absent = ABSENT.get(found) if type(found) is str else None
         known[name] = Known(make(found)) if absent is None else absent
+    if "screening" in value:
+        known["screening"] = Known(screening(value["screening"]))
     return Facts(
         at=value["at"],
         ask=ask(value["ask"]),
