@@ -166,13 +166,7 @@ class ChunkFacts:
             stops=self._stops(target, at),
             touches=self._touches(target, at, leave_out),
             content=self._content(ask, at),
-            channel=Known(
-                ChannelFact(
-                    local=target.channel.local,
-                    usable=target.channel.name not in self.stopped_channels,
-                    allow_listed=contact is not None and contact.token in self.allow_listed,
-                )
-            ),
+            channel=self._channel(target),
             zones=self._zones(target, at),
             mode=_known(self.tenant.mode) if type(self.tenant.mode) is Mode else Absent.UNKNOWN,
             clock=_known(clock),
@@ -183,6 +177,18 @@ class ChunkFacts:
             clinician=behind,
             screening=self._screening(target, ask, behind, at),
             calendars=Known(calendar_facts(self.calendars, at)) if self.calendars else _NO_CALENDARS,
+        )
+
+    def _channel(self, target: Target) -> Fact[ChannelFact]:
+        # A stop whose channel cannot be told may be of any.
+        if any(type(name) is not str for name in self.stopped_channels):
+            return Absent.UNKNOWN
+        return Known(
+            ChannelFact(
+                local=target.channel.local,
+                usable=target.channel.name not in self.stopped_channels,
+                allow_listed=target.contact is not None and target.contact.token in self.allow_listed,
+            )
         )
 
     def _zones(self, target: Target, at: Instant) -> Fact[ZoneFacts]:
@@ -504,11 +510,15 @@ def read_chunk(
     horizon: Micros,
     calendars: tuple[str, ...],
     screened: Screened,
+    mono: Micros,
 ) -> ChunkFacts:
-    """Read everything the decisions on these targets may look at, in a fixed number of statements. `screened`: what
-    `screen_ahead` found.
+    """Read everything the decisions on these targets may look at, in a fixed number of statements.
+
+    Args:
+        screened: what `screen_ahead` found.
+        mono: when the first of all this began to be read; leases run from there, so that nothing is handed over on
+            facts older than one.
     """
-    mono = parts.clock.monotonic()
     now, steady = parts.guard.read()
     persons = tuple({person for target in targets for person in target.persons})
     tokens = tuple({target.contact.token for target in targets if target.contact is not None})

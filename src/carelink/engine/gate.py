@@ -82,12 +82,12 @@ class Gatekeeper:
         """Decide each request and reserve for those permitted; the first `claim` permits are claimed in the same
         commit, because their hand-over follows at once. No two requests may have the same key.
         """
-        screened = screen_ahead(self.parts, asked)
+        screened, finder = screen_ahead(self.parts, asked), Finder(self.parts, asked)
         return under_locks(
             self.parts.store,
-            Finder(self.parts, asked),
+            finder,
             gates_of,
-            lambda tx, found, lasts: self._decide_in(tx, asked, found, lasts, claim, screened),
+            lambda tx, found, lasts: self._decide_in(tx, asked, found, lasts, claim, screened, finder.mono),
         )
 
     def claim(self, pending: Sequence[Decided]) -> list[Decided]:
@@ -101,11 +101,12 @@ class Gatekeeper:
                 rows.append(row)
                 asked.append(item.asked.pinned(row.channel, row.template_version))
         held, screened = gates_of_rows(rows), screen_ahead(self.parts, asked)
+        finder = Finder(self.parts, asked)
         return under_locks(
             self.parts.store,
-            Finder(self.parts, asked),
+            finder,
             lambda found: tuple(dict.fromkeys((*gates_of(found), *held))),
-            lambda tx, found, lasts: self._claim_in(tx, asked, found, lasts, screened),
+            lambda tx, found, lasts: self._claim_in(tx, asked, found, lasts, screened, finder.mono),
         )
 
     def preview(self, asked: Sequence[Asked], before: list[TouchRow]) -> list[Decided]:
@@ -113,10 +114,11 @@ class Gatekeeper:
         requests of the same preview would have reserved, and takes what these would.
         """
         with self.parts.store.reader() as reader:
-            found = Finder(self.parts, asked)(reader)
+            finder = Finder(self.parts, asked)
+            found = finder(reader)
             targets = [item for item in found if isinstance(item, Target)]
             recalled = reader.recall([target.ref for target in targets])
-            chunk = self._chunk(reader, targets, reader.last_instants(gates_of(found)), {})
+            chunk = self._chunk(reader, targets, reader.last_instants(gates_of(found)), {}, finder.mono)
             policy = self._policy(reader, chunk)
         for touch in before:
             chunk.count(touch)
@@ -150,13 +152,13 @@ class Gatekeeper:
     # -- inside the transaction -----------------------------------------------------------------------------
 
     def _chunk(
-        self, reader: Reader, targets: Sequence[Target], lasts: Mapping[Gate, Instant], screened: Screened
+        self, reader: Reader, targets: Sequence[Target], lasts: Mapping[Gate, Instant], screened: Screened, mono: Micros
     ) -> ChunkFacts:
         tenant = tenant_of(reader)
         policy = self.parts.policies.get(reader, tenant.policy, tenant.packs)
         horizon = _MIN_HORIZON if policy is None else Micros(max(_MIN_HORIZON, policy.horizon))
         calendars = () if policy is None else policy.calendars
-        return read_chunk(self.parts, reader, tenant, targets, lasts, horizon, calendars, screened)
+        return read_chunk(self.parts, reader, tenant, targets, lasts, horizon, calendars, screened, mono)
 
     def _policy(self, reader: Reader, chunk: ChunkFacts) -> Policy | None:
         return self.parts.policies.get(reader, chunk.tenant.policy, chunk.tenant.packs)
@@ -191,11 +193,12 @@ class Gatekeeper:
         lasts: Mapping[Gate, Instant],
         claim: int,
         screened: Screened,
+        mono: Micros,
     ) -> list[Decided]:
         targets = [item for item in found if isinstance(item, Target)]
         recalled = tx.recall([target.ref for target in targets])
         fresh = [target for target in targets if target.ref not in recalled]
-        chunk = self._chunk(tx, fresh, lasts, screened)
+        chunk = self._chunk(tx, fresh, lasts, screened, mono)
         policy = self._policy(tx, chunk)
         envelopes = self._envelopes(tx, fresh, chunk)
         journal = Journal(self.parts)
@@ -249,11 +252,12 @@ class Gatekeeper:
         found: Sequence[Found],
         lasts: Mapping[Gate, Instant],
         screened: Screened,
+        mono: Micros,
     ) -> list[Decided]:
         targets = [item for item in found if isinstance(item, Target)]
         recalled = tx.recall([target.ref for target in targets])
         held = [t for t in targets if t.ref in recalled and recalled[t.ref].state is ReservationState.HELD]
-        chunk = self._chunk(tx, held, lasts, screened)
+        chunk = self._chunk(tx, held, lasts, screened, mono)
         policy = self._policy(tx, chunk)
         envelopes = self._envelopes(tx, held, chunk)
         journal = Journal(self.parts)

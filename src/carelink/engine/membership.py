@@ -17,7 +17,7 @@ from carelink.engine.soundness import salvage, sound, sound_only, tenant_of
 from carelink.engine.zones import local_date
 from carelink.errors import CarelinkError, NotFoundError, StoreError
 from carelink.model.ids import PatientId, PersonRef, RequestRef, is_ref
-from carelink.model.moment import Instant
+from carelink.model.moment import Instant, Micros
 from carelink.model.request import Request
 from carelink.ports.channel import ChannelInfo
 from carelink.ports.rows import ContactRow, Gate, PatientRow, RelatedRow
@@ -246,19 +246,26 @@ def _well(rows: Sequence[ContactRow]) -> tuple[ContactRow, ...]:
 
 @attrs.define
 class Finder:
-    """Finds what some requests name, as often as it is asked; what did not change is not worked out again."""
+    """Finds what some requests name, as often as it is asked; what did not change is not worked out again.
+
+    Attributes:
+        mono: when the last look began, on the clock that never jumps: facts of this look are as old as that.
+    """
 
     parts: Parts
     asked: Sequence[Asked]
     at: Instant = attrs.field(init=False)
+    mono: Micros = attrs.field(init=False)
     _people: _People | None = attrs.field(default=None, init=False)
     _found: list[Found] = attrs.field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.at = self.parts.guard.read()[0]
+        self.mono = self.parts.clock.monotonic()
 
     def __call__(self, reader: Reader) -> list[Found]:
         """A target, or an error, for each request, in order."""
+        self.mono = self.parts.clock.monotonic()
         people = _read(reader, self.asked)
         if people != self._people:
             whole = {row.id: row for row in people.patients.values() if sound(row)}

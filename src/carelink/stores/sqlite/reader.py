@@ -113,6 +113,8 @@ class SqliteReader:
         if len(rows) != 1:
             raise StoreError("the store has lost the head of its log", hint="restore a backup, then reconcile")
         size, frontier, published = rows[0]
+        if (type(size), type(frontier), type(published)) != (int, bytes, int):
+            raise StoreError("the head of the store's log is damaged", hint="restore a backup, then reconcile")
         return HeadRow(size=size, frontier=frontier, published=published)
 
     def entries(self, start: int, stop: int) -> Iterator[bytes]:

@@ -57,6 +57,8 @@ _CONTENT, _PURPOSE, _CHANNEL = _words(ContentStatus), _words(Purpose), _words(Ch
 _STATE, _OUTCOME = _words(ReservationState), {None: None, **_words(Outcome)}
 _DATA, _REVIEW = _words(DataClass), _words(ReviewRole)
 _METHOD, _STAGE = _words(GrantMethod), {None: None, **_words(LifecycleStage)}
+_FLAG: dict[Any, bool] = {0: False, 1: True}
+"""A flag is 0 or 1. `bool` would make a yes of whatever else a damaged file holds (P2)."""
 
 
 def split(text: str) -> tuple[str, ...]:
@@ -71,7 +73,7 @@ def _value(member: Enum | None) -> Any:
 def tenant_row(r: Sequence[Any]) -> TenantRow:
     """The tenant."""
     return TenantRow(tenant=r[0], origin=r[1], zone=r[2], created=r[3], mode=_MODE[r[4]], policy=r[5],
-                     packs=split(r[6]), plugins=r[7], synthetic=bool(r[8]))  # fmt: skip
+                     packs=split(r[6]), plugins=r[7], synthetic=_FLAG[r[8]])  # fmt: skip
 
 
 def tenant_values(row: TenantRow) -> tuple[Any, ...]:
@@ -95,7 +97,7 @@ def patient_values(row: PatientRow) -> tuple[Any, ...]:
 def related_row(r: Sequence[Any]) -> RelatedRow:
     """A related person."""
     return RelatedRow(id=r[0], patient=r[1], person=r[2], relation=_RELATION[r[3]], standing=_STANDING[r[4]],
-                      verified=bool(r[5]), acts=bool(r[6]), scopes=tuple(_SCOPE[s] for s in split(r[7])), since=r[8],
+                      verified=_FLAG[r[5]], acts=_FLAG[r[6]], scopes=tuple(_SCOPE[s] for s in split(r[7])), since=r[8],
                       until=r[9])  # fmt: skip
 
 
@@ -120,7 +122,7 @@ def contact_values(row: ContactRow) -> tuple[Any, ...]:
 def grant_row(r: Sequence[Any]) -> GrantRow:
     """A grant."""
     return GrantRow(id=r[0], patient=r[1], purposes=split(r[2]), channels=split(r[3]), by=_ROLE[r[4]], since=r[5],
-                    until=r[6], separate=bool(r[7]), notice=r[8], state=_GRANT[r[9]], ended_at=r[10],
+                    until=r[6], separate=_FLAG[r[7]], notice=r[8], state=_GRANT[r[9]], ended_at=r[10],
                     plans=split(r[11]), method=_METHOD[r[12]], age=_AGE[r[13]])  # fmt: skip
 
 
@@ -190,7 +192,7 @@ def token(r: Sequence[Any]) -> bytes:
 def touch_row(r: Sequence[Any]) -> TouchRow:
     """A touch."""
     return TouchRow(reservation=r[0], subject=r[1], recipient=r[2], token=bytes.fromhex(r[3]), purpose=_PURPOSE[r[4]],
-                    channel_kind=_CHANNEL[r[5]], reply=bool(r[6]), at=r[7], plan=r[8], topic=r[9])  # fmt: skip
+                    channel_kind=_CHANNEL[r[5]], reply=_FLAG[r[6]], at=r[7], plan=r[8], topic=r[9])  # fmt: skip
 
 
 def reservation_row(r: Sequence[Any]) -> ReservationRow:
@@ -198,7 +200,7 @@ def reservation_row(r: Sequence[Any]) -> ReservationRow:
     return ReservationRow(id=r[0], request=r[1], mac=r[2], decision=r[3], patient=r[4], contact=r[5], subject=r[6],
                           recipient=r[7], role=_ROLE[r[8]], token=bytes.fromhex(r[9]), address=r[10],
                           purpose=_PURPOSE[r[11]], channel=r[12], channel_kind=_CHANNEL[r[13]], template=r[14],
-                          template_version=r[15], reply=bool(r[16]), at=r[17], state=_STATE[r[18]], expires=r[19],
+                          template_version=r[15], reply=_FLAG[r[16]], at=r[17], state=_STATE[r[18]], expires=r[19],
                           lease=r[20], outcome=_OUTCOME[r[21]], delivery=r[22], provider=r[23],
                           plan=r[24], topic=r[25])  # fmt: skip
 
