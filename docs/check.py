@@ -342,6 +342,29 @@ def screening(name: str) -> str:
     return made
 
 
+def fail_closed() -> str:
+    """The fail-closed matrix, from the rows that the test of P2 runs."""
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("fail_closed_rows", ROOT / "tests" / "promises" / "fail_closed" / "rows.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    facts = list(dict.fromkeys(row.fact for row in module.ROWS))
+    rows: list[list[object]] = []
+    for fact in facts:
+        for way in module.WAYS:
+            for row in module.ROWS:
+                name = "" if rows and any(r[0] == f"`{fact}`" for r in rows) else f"`{fact}`"
+                if row.fact == fact and getattr(row, "way", "") == way:
+                    word, _, codes = row.says.partition(" ")
+                    rows.append([name, way, row.what, f"{word.upper() if word in ('refuse', 'defer') else word} " + ", ".join(f"`{code}`" for code in codes.split())])
+                elif row.fact == fact and way in getattr(row, "ways", ()):
+                    rows.append([name, way, f"cannot be: {row.why}", ""])
+    return table(["fact", "way", "what is broken, and where", "what comes of it on every channel"], rows)
+
+
 GENERATORS: dict[str, Callable[[], str]] = {
     "entry-kinds": entry_kinds,
     "entry-fields": entry_fields,
@@ -359,6 +382,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "rule-kinds": rule_kinds,
     "packs": bundled_packs,
     "purposes": promotional,
+    "fail-closed": fail_closed,
     "screening-actions": lambda: screening("actions"),
     "screening-lists": lambda: screening("lists"),
     "screening-figures": lambda: screening("figures"),

@@ -73,7 +73,10 @@ def _fact(name: str, first: int) -> CalendarFact | None:
     works, data = found
     days = []
     for number in range(first, first + HORIZON_DAYS):
-        working = works(_EPOCH + timedelta(days=number))
+        try:
+            working = works(_EPOCH + timedelta(days=number))
+        except Exception:  # noqa: BLE001  whatever a library raises, it does not know the day (P2)
+            working = None
         if working is None:
             break
         days.append("w" if working else "r")

@@ -19,12 +19,14 @@ from carelink.channels.console import ConsoleChannel
 from carelink.channels.memory import MemoryChannel
 from carelink.channels.outbox import OutboxChannel
 from carelink.channels.smtp.channel import SmtpChannel
+from carelink.engine import calendars
 from carelink.engine.ledger import GrantOrder
 from carelink.engine.registration import ContactInput, PatientInput, RelatedInput
 from carelink.errors import CarelinkError
 from carelink.model.moment import DAY, SECOND, parse_instant
 from carelink.model.request import Request
 from carelink.model.scope import Scope
+from carelink.packs.loader import DEFAULT_PACKS, bundled_bytes
 from carelink.stores.sqlite.reader import SqliteReader
 from carelink.testing.fakes import FakeClock, RecordingChannel
 from carelink.testing.smtp_peer import SmtpPeer
@@ -44,6 +46,26 @@ from carelink.vocabulary import (
 START = "2026-01-15T10:00:00+08:00"
 KINDS = tuple(kind.value for kind in ChannelKind)
 ADULT, CHILD = date(1980, 5, 17), date(2021, 3, 1)
+DAYS = b"""
+[pack]
+id = "days"
+jurisdiction = "CN"
+version = "1"
+valid_from = 2020-01-01
+title = { en = "treatment on working days", zh = "treatment on working days" }
+
+[[rule]]
+id = "DAYS"
+kind = "working_days"
+authority = "hospital"
+certainty = "I"
+title = { en = "working days only", zh = "working days only" }
+sources = [{ instrument = "tests", version = "1" }]
+[rule.when]
+purposes = ["care.treatment"]
+[rule.params]
+calendar = "CN"
+"""
 SLOW = 6 * SECOND
 """Longer than a lease."""
 
@@ -82,7 +104,10 @@ class Bench:
             *(lambda kept=channel: len(kept.handed) for channel in recorders),
         ]
         self.folder = folder
-        self.world = World(folder, sqlite=True, clock=self.clock, channels=self.channels)
+        self._calendar = calendars._calendar
+        self.calendar(lambda _: (lambda _day: True, "calendar-of-tests"))
+        packs = [*(bundled_bytes(name) for name in DEFAULT_PACKS), DAYS]
+        self.world = World(folder, sqlite=True, clock=self.clock, channels=self.channels, packs=packs)
         self.world.content(channels=KINDS)
         with self.link.wiring.store.transaction() as tx:
             tx.put_tenant(attrs.evolve(tx.tenant(), mode=Mode.LIVE))
@@ -92,6 +117,7 @@ class Bench:
         self.world.restart()
         self._made, self._asked = 0, 0
         self._saved: list[Callable[[], object]] = []
+        self.link.credential("Dr Li", "clinical", actor="head of department")
         self.bystander = self.cast(one=True)
 
     @property
@@ -99,6 +125,7 @@ class Bench:
         return self.world.link
 
     def close(self) -> None:
+        self.calendar(self._calendar)
         self.link.close()
         self.peer.__exit__(None, None, None)
 
@@ -110,6 +137,11 @@ class Bench:
         db.close()
         with self.database() as db:
             assert db.execute("SELECT count(*) FROM pragma_table_list WHERE strict").fetchone() == (0,)
+
+    def calendar(self, source: Any) -> None:
+        """Where working days come from."""
+        calendars._calendar = source
+        calendars._fact.cache_clear()
 
     # -- people and requests -------------------------------------------------------------------------------
 
@@ -160,16 +192,17 @@ class Bench:
             identifiers=(("mrn", Personal(f"F-{number}")),), birth_date=Personal(CHILD), related=(guardian,)
         )
 
-    def requests(self, cast: Cast) -> list[Request]:
+    def requests(self, cast: Cast, *, purpose: str = "care.appointment", clinician: str = "") -> list[Request]:
         """One for each of the cast on its channel, under new keys."""
         self._asked += 1
         return [
             Request(
                 key=f"{self._asked} {number}",
                 patient=patient,
-                purpose="care.appointment",
+                purpose=purpose,
                 channel=channel.info.name,
                 template="note",
+                clinician=clinician,
             )
             for number, (patient, channel) in enumerate(zip(cast.patients, self.channels, strict=False))
         ]

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import attrs
 
-from carelink.errors import StoreError
+from carelink.engine import calendars, factreader
+from carelink.errors import FormatError, StoreError
 
 WAYS: Final = ("missing", "stale", "corrupt", "undecryptable", "late", "wrong type")
 
@@ -26,8 +27,8 @@ class Row:
         says: what comes of a request then, on every channel.
         child: the fact is one of a child and its guardian.
         alone: it concerns these people only; everybody else goes on being sent to.
-        lasting: it cannot be mended.
         held: what comes of a permit that was waiting, where that is something else.
+        purpose, clinician: of the requests.
     """
 
     fact: str
@@ -37,8 +38,9 @@ class Row:
     says: str
     child: bool = False
     alone: bool = True
-    lasting: bool = False
     held: str = ""
+    purpose: str = "care.appointment"
+    clinician: str = ""
 
 
 @attrs.frozen
@@ -51,8 +53,8 @@ class Never:
     constant: bool = False
 
 
-NOT_SEALED: Final = "is not sealed"
-NO_AGE: Final = "has no age: it is what the last entry about it says, read anew at each decision"
+NOT_SEALED: Final = "it is not sealed"
+NO_AGE: Final = "it has no age, it is what the last entry about it says, read anew at each decision"
 NO_SOURCE: Final = "no source yet: the gate states it as a constant"
 WITH_PEOPLE: Final = "read with the people and addresses, see `standing`"
 
@@ -162,12 +164,6 @@ def reseal(table: str, column: str, value: Any) -> Any:
     return does
 
 
-def shred(bench: Any, cast: Any) -> None:
-    """The data keys of these people are destroyed."""
-    for patient in cast.patients:
-        bench.link.wiring.keys.shred(patient, bench.clock.now(), "test")
-
-
 def _secret(bench: Any, do: str, *values: Any) -> None:
     """The key store is another file: changed through its own connection, in which no transaction is open."""
     db = bench.link.wiring.keys._db
@@ -272,6 +268,60 @@ def no_channels(bench: Any, _: Any) -> None:
     bench.patch(bench.link.parts, "channels", {})
 
 
+def credentials(do: str, *values: Any) -> Any:
+    return lambda bench, _: bench.change("credentials", "", (), do, *values)
+
+
+def lists(given: Any) -> Any:
+    """What comes of loading the word lists: an error, or what is given."""
+
+    def does(bench: Any, _: Any) -> None:
+        def load() -> Any:
+            if isinstance(given, Exception):
+                raise given
+            return given
+
+        screener = bench.link.parts.screener
+        bench.patch(screener, "_lists", None)
+        bench.patch(screener, "_kept", {})
+        bench.patch(screener, "load", load)
+
+    return does
+
+
+def screening_slow(bench: Any, _: Any) -> None:
+    screener = type(bench.link.parts.screener)
+    whole = screener.fact
+
+    def fact(self: Any, *values: Any, **named: Any) -> Any:
+        bench.clock.advance(6_000_000)
+        return whole(self, *values, **named)
+
+    bench.patch(screener, "fact", fact)
+
+
+def _calendar(bench: Any, source: Any) -> None:
+    before = calendars._calendar
+    bench.calendar(source)
+    bench.later(lambda: bench.calendar(before))
+
+
+def calendar(works: Any) -> Any:
+    """A calendar that says this of a day, or none."""
+    return lambda bench, _: _calendar(bench, lambda _name: None if works is None else (works, "calendar-of-tests"))
+
+
+def calendar_slow(bench: Any, _: Any) -> None:
+    whole = calendars.calendar_facts
+
+    def facts(*values: Any) -> Any:
+        bench.clock.advance(6_000_000)
+        return whole(*values)
+
+    bench.patch(factreader, "calendar_facts", facts)
+
+
+DOCTOR: Final = "Dr Li"
 LATE: Final = "released lease_ran_out"
 DAMAGED: Final = "error store.failed"
 REFUSED: Final = "refuse FACT_UNKNOWN"
@@ -394,10 +444,28 @@ ROWS: Final[tuple[Row | Never, ...]] = (
     Never("stage", ("stale",), NO_AGE),
     Never("stage", ("undecryptable",), NOT_SEALED),
     Never("stage", ("late",), WITH_PEOPLE),
+    # clinician
+    Row("clinician", "missing", "the credential's row is deleted", credentials("DELETE"), REFUSED, alone=False, clinician=DOCTOR),
+    Row("clinician", "corrupt", "`credentials.role` holds a word nobody knows", credentials("role = 'x'"), REFUSED, alone=False, clinician=DOCTOR),
+    Row("clinician", "late", "reading `credentials` takes 6 s", slow("credentials"), LATE, alone=False, clinician=DOCTOR),
+    Row("clinician", "wrong type", "`credentials.since` holds text", credentials("since = 'ever'"), REFUSED, alone=False, clinician=DOCTOR),
+    Never("clinician", ("stale",), "the dates of the credential are the fact: a rule that needs a valid one refuses by itself"),
+    Never("clinician", ("undecryptable",), NOT_SEALED),
+    # screening
+    Row("screening", "missing", "the word lists are not there", lists(FileNotFoundError("no lists")), REFUSED, alone=False),
+    Row("screening", "corrupt", "the word lists are not in their form", lists(FormatError("not a list")), REFUSED, alone=False),
+    Row("screening", "late", "screening takes 6 s", screening_slow, LATE, alone=False),
+    Row("screening", "wrong type", "what is loaded as word lists is something else", lists(None), REFUSED, alone=False),
+    Never("screening", ("stale",), "the lists are those of the package; the entry names them by digest"),
+    Never("screening", ("undecryptable",), NOT_SEALED),
+    # calendars
+    Row("calendars", "missing", "the calendar is not installed", calendar(None), "refuse CALENDAR_UNKNOWN", alone=False, purpose="care.treatment"),
+    Row("calendars", "stale", "the calendar does not reach this year", calendar(lambda _: None), "refuse CALENDAR_UNKNOWN", alone=False, purpose="care.treatment"),
+    Row("calendars", "corrupt", "the calendar fails", calendar(lambda day: {}[day]), "refuse CALENDAR_UNKNOWN", alone=False, purpose="care.treatment"),
+    Row("calendars", "late", "the calendar takes 6 s to answer", calendar_slow, LATE, alone=False, purpose="care.treatment"),
+    Never("calendars", ("wrong type",), "a calendar is asked for yes or no, and anything else is taken as one of them"),
+    Never("calendars", ("undecryptable",), NOT_SEALED),
     # no source yet
     Never("vetoes", WAYS, NO_SOURCE, constant=True),
-    Never("clinician", WAYS, NO_SOURCE, constant=True),
-    Never("screening", WAYS, NO_SOURCE, constant=True),
-    Never("calendars", WAYS, NO_SOURCE, constant=True),
 )
 # fmt: on
