@@ -509,6 +509,7 @@ def read_chunk(
     lasts: Mapping[Gate, Instant],
     horizon: Micros,
     calendars: tuple[str, ...],
+    *,
     screened: Screened,
     mono: Micros,
 ) -> ChunkFacts:

@@ -158,7 +158,7 @@ class Gatekeeper:
         policy = self.parts.policies.get(reader, tenant.policy, tenant.packs)
         horizon = _MIN_HORIZON if policy is None else Micros(max(_MIN_HORIZON, policy.horizon))
         calendars = () if policy is None else policy.calendars
-        return read_chunk(self.parts, reader, tenant, targets, lasts, horizon, calendars, screened, mono)
+        return read_chunk(self.parts, reader, tenant, targets, lasts, horizon, calendars, screened=screened, mono=mono)
 
     def _policy(self, reader: Reader, chunk: ChunkFacts) -> Policy | None:
         return self.parts.policies.get(reader, chunk.tenant.policy, chunk.tenant.packs)
