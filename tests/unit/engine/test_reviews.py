@@ -270,3 +270,15 @@ def test_what_was_changed_after_approval_is_never_sent(world, link, field):
     assert (world.sms.handed, world.email.handed) == ([], [])
     causes = [body.cause.value for body in bodies(world, Kind.RELEASED)]
     assert causes == ["content_changed"] * 2
+
+
+@pytest.mark.parametrize(
+    "damage", [{"reviews": ("nonsense",)}, {"reviews": (7,)}, {"providers": ("rec-email:maybe:x",)}]
+)
+def test_a_row_that_no_version_writes_is_unknown_content(world, link, damage):
+    register(world)
+    link.approve("leaflet", actor="A")
+    with link.wiring.store.transaction() as tx:
+        row = tx.templates([("leaflet", 1)])["leaflet", 1]
+        tx._held.templates["leaflet", 1] = attrs.evolve(row, **damage)
+    assert facts(world).content is Absent.UNKNOWN
