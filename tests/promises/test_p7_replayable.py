@@ -126,10 +126,10 @@ print(json.dumps({
 """
 
 
-def alone(folder, **environment):
+def alone(folder, *, python=sys.executable, **environment):
     """Replay a folder in a process of its own that can import and read hardly anything."""
     done = subprocess.run(
-        [sys.executable, "-I", "-c", ALONE, str(SOURCE), str(folder)],
+        [python, "-I", "-c", ALONE, str(SOURCE), str(folder)],
         capture_output=True, text=True, timeout=60, check=False, env={**os.environ, **environment},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -165,6 +165,20 @@ def test_every_process_derives_the_same(clinic):
         {"PYTHONHASHSEED": "2", "TZ": "America/St_Johns", "LC_ALL": "zh_CN.UTF-8"},
     ]
     assert len({alone(clinic.export, **way)["derived"] for way in ways}) == 1
+
+
+@pytest.mark.peer
+def test_another_python_derives_the_same_bytes(clinic):
+    """Another minor version, with nothing installed but attrs."""
+    other = os.environ.get("CARELINK_OTHER_PYTHON")
+    if not other:
+        pytest.skip("CARELINK_OTHER_PYTHON names no interpreter of another version; .ci/run does")
+    version = subprocess.run([other, "-c", "import sys; print(sys.version_info[:2])"], capture_output=True, text=True,
+                             check=True).stdout  # fmt: skip
+    assert version.strip() != str(sys.version_info[:2])
+    theirs, ours = alone(clinic.export, python=other), alone(clinic.export)
+    assert theirs["divergences"] == [] and theirs["exit"] == 0
+    assert theirs["derived"] == ours["derived"]
 
 
 def decided(entries):
