@@ -25,7 +25,7 @@ _WHERE: Final = ("age", "identifier", "language", "patient")
 _FIELDS: Final = {
     "key", "patient", "identifier", "purpose", "channel", "template", "version", "variables", "recipient",
     "disclosure", "automated", "reply", "wait", "not_before", "useless_after",
-    "clinician",
+    "clinician", "plan", "topic", "due_from", "due_until", "data",
 }  # fmt: skip
 
 
@@ -153,6 +153,33 @@ def from_json(link: CareLink, line: str) -> Request:
         raise InvalidInputError("not a JSON object")
     if set(data) - _FIELDS:
         raise InvalidInputError("a field is not known", hint=f"known: {', '.join(sorted(_FIELDS))}")
+    _check_types(data)
+    return Request(
+        key=data["key"],
+        patient=_patient(link, data),
+        purpose=data["purpose"],
+        channel=data["channel"],
+        template=data["template"],
+        version=data.get("version", 0),
+        variables=data.get("variables", {}),
+        recipient=_related(data.get("recipient")),
+        disclosure=data.get("disclosure"),
+        automated=data.get("automated", False),
+        reply=data.get("reply", False),
+        wait=data.get("wait", False),
+        not_before=_instant(data.get("not_before"), "not_before"),
+        useless_after=_instant(data.get("useless_after"), "useless_after"),
+        clinician=data.get("clinician", ""),
+        plan=data.get("plan", ""),
+        topic=data.get("topic", ""),
+        due_from=_instant(data.get("due_from"), "due_from"),
+        due_until=_instant(data.get("due_until"), "due_until"),
+        data=tuple(data.get("data", [])),
+    )
+
+
+def _check_types(data: Mapping[str, Any]) -> None:
+    """Whether each field is of its type; what it says is for `Request` to check."""
     for field in ("key", "purpose", "channel", "template"):
         if not isinstance(data.get(field), str):
             raise InvalidInputError(f"`{field}` is missing or not text")
@@ -165,29 +192,15 @@ def from_json(link: CareLink, line: str) -> Request:
     for flag in ("automated", "reply", "wait"):
         if not isinstance(data.get(flag, False), bool):
             raise InvalidInputError(f"`{flag}` is true or false")
-    clinician = data.get("clinician", "")
-    if not isinstance(clinician, str):
-        raise InvalidInputError("`clinician` is a name")
+    for field in ("clinician", "plan", "topic"):
+        if not isinstance(data.get(field, ""), str):
+            raise InvalidInputError(f"`{field}` is a name")
+    classes = data.get("data", [])
+    if not isinstance(classes, list) or not all(isinstance(each, str) for each in classes):
+        raise InvalidInputError("`data` is a list of kinds of data")
     disclosure = data.get("disclosure")
     if disclosure is not None and not isinstance(disclosure, str):
         raise InvalidInputError("`disclosure` is text")
-    return Request(
-        key=data["key"],
-        patient=_patient(link, data),
-        purpose=data["purpose"],
-        channel=data["channel"],
-        template=data["template"],
-        version=version,
-        variables=variables,
-        recipient=_related(data.get("recipient")),
-        disclosure=disclosure,
-        automated=data.get("automated", False),
-        reply=data.get("reply", False),
-        wait=data.get("wait", False),
-        not_before=_instant(data.get("not_before"), "not_before"),
-        useless_after=_instant(data.get("useless_after"), "useless_after"),
-        clinician=clinician,
-    )
 
 
 def _instant(value: object, field: str) -> Instant | None:

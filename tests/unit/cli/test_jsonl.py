@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import carelink
+from carelink.audit.decided import DecisionBody
+from carelink.audit.entry import parse_entry
 from carelink.cli.jsonl import _LONGEST, read_lines
 from carelink.cli.main import main
 from carelink.errors import StoreError
@@ -19,6 +21,21 @@ from carelink.errors import StoreError
 def _send(desk, *lines: str | bytes):
     data = b"\n".join(line.encode() if isinstance(line, str) else line for line in lines) + b"\n"
     return desk.run("send", "--jsonl", "-", stdin=data)
+
+
+def test_a_request_says_which_plan_wants_it_when_and_why_this_patient(desk) -> None:
+    desk.people(1)
+    more = {"plan": "recheck-year", "topic": "day-one", "due_from": "2020-01-01T00:00:00Z", "data": ["appointment"]}
+    assert _send(desk, desk.request("a", 1, **more)).lines()[0]["effect"] == "permit"
+    with carelink.open(desk.home) as link, link.wiring.store.reader() as reader:
+        entries = [parse_entry(data) for data in reader.entries(0, reader.head().size)]
+    (ask,) = [entry.body.facts.ask for entry in entries if isinstance(entry.body, DecisionBody)]
+    assert (ask.plan, ask.topic, ask.due_from, ask.data) == (
+        "recheck-year",
+        "day-one",
+        1_577_836_800_000_000,
+        ("appointment",),
+    )
 
 
 def test_each_request_has_its_result_in_order(desk) -> None:
@@ -58,6 +75,11 @@ def test_each_request_has_its_result_in_order(desk) -> None:
         (("", 1, {}), "input.invalid", "1 to 200 characters"),
         (("k" * 201, 1, {}), "input.invalid", "1 to 200 characters"),
         (("k", 1, {"wait": "yes"}), "input.invalid", "`wait`"),
+        (("k", 1, {"plan": 3}), "input.invalid", "`plan`"),
+        (("k", 1, {"topic": "Day One"}), "input.invalid", "a plan or topic is named"),
+        (("k", 1, {"data": "diagnosis"}), "input.invalid", "`data`"),
+        (("k", 1, {"data": ["horoscope"]}), "input.invalid", "not a known DataClass"),
+        (("k", 1, {"due_from": "noon"}), "input.invalid", "RFC 3339"),
         (("k", 1, {"not_before": "tomorrow"}), "input.invalid", "RFC 3339"),
         (("k", 1, {"not_before": 3}), "input.invalid", "`not_before`"),
         (("k", 1, {"recipient": "mother"}), "input.invalid", "`recipient`"),
