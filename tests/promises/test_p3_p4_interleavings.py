@@ -9,6 +9,7 @@ import importlib.util
 import random
 import sys
 from collections import Counter
+from datetime import date
 from pathlib import Path
 
 import attrs
@@ -18,6 +19,7 @@ from carelink.app import CareLink
 from carelink.consent.facts import Known, StoreState
 from carelink.engine import gate, ledger
 from carelink.engine.outreach import Outreach
+from carelink.engine.registration import ContactInput, PatientInput
 from carelink.model.moment import SECOND, Instant
 from carelink.packs.loader import bundled_bytes
 from carelink.ports.channel import ChannelEvent
@@ -25,7 +27,7 @@ from carelink.ports.rows import Gate
 from carelink.testing.fakes import FakeClock
 from carelink.testing.world import World
 from carelink.vault.personal import Personal
-from carelink.vocabulary import DeliveryEvent, GrantState, Outcome, ReservationState
+from carelink.vocabulary import AddressKind, DeliveryEvent, GrantState, Outcome, ReservationState
 
 HERE = Path(__file__).parent / "races"
 
@@ -219,8 +221,29 @@ def opted_out_send_send(folder):
     return stage, [sends(ask) for ask in asks]
 
 
+def register_send_stop(folder):
+    """An import gives the person a better address, which another person has; a stop comes from it meanwhile."""
+    stage = Stage(folder)
+    stage.world.patient(consent=("marketing",), phone=PHONE, email=None)
+    link, adult = stage.world.link, Personal(date(1980, 5, 17))
+    guess = ContactInput(kind=AddressKind.PHONE, address=Personal("+8613900000002"))
+    (made,) = link.register_many(
+        [PatientInput(identifiers=(("mrn", Personal("R")),), birth_date=adult, contacts=(guess,))]
+    )
+    who = made.patient
+    link.grant(who, purposes=["marketing"], channels=["sms"], evidence="form", separate=True, notice="v1")
+    ask = stage.world.ask(who, key="k", purpose="marketing.service", channel="sms")
+    event = ChannelEvent(event=DeliveryEvent.REPLIED, address=Personal(PHONE), text=Personal("STOP"))
+    stage.begin()
+    return stage, [
+        lambda link: link.register(identifier="R", phone=PHONE),
+        sends(ask),
+        lambda link: link.inbound("sms", [event]),
+    ]
+
+
 SCENARIOS = (send_send_stop, same_key_same_key_stop, claim_stop_expiry, claim_claim_withdrawal, merge_send_stop,
-             merge_send_send, opted_out_send_send)  # fmt: skip
+             merge_send_send, opted_out_send_send, register_send_stop)  # fmt: skip
 ends = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
 
 
