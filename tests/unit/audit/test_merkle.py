@@ -173,3 +173,9 @@ def test_a_complete_root_needs_a_power_of_two() -> None:
 def test_leaf_and_node_never_collide() -> None:
     left, right = leaves_of(2)
     assert merkle.leaf_hash(left + right) != merkle.node_hash(left, right)
+
+
+def test_no_tree_is_smaller_than_the_empty_one():
+    """With the size let through, this proof would add up."""
+    one, two = merkle.leaf_hash(b"1"), merkle.leaf_hash(b"2")
+    assert not merkle.verify_consistency(-1, one, 2, merkle.node_hash(one, two), [one, two])

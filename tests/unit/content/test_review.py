@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carelink.content.review import Review, clinician, life, read_reviews, tally, valid
+from carelink.content.review import Review, Tally, clinician, life, read_reviews, tally, valid
 from carelink.errors import InvalidInputError
 from carelink.vocabulary import ContentStatus, ReviewRole
 
@@ -95,3 +95,7 @@ def test_a_malformed_approval_is_none(word):
 )
 def test_the_life_of_a_version(more, status):
     assert life(**{"withdrawn": False, "quorum": 2, "screened": False, **more}) is status
+
+
+def test_a_tally_begins_with_nobody():
+    assert attrs.astuple(Tally()) == (0, 0, 0, 0)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carelink.content.template import ChannelText, Template, read_details
+from carelink.content.template import ChannelText, Template, read_details, render
 from carelink.content.variables import VariableType
 from carelink.errors import InvalidInputError
 from carelink.model.scope import Scope
@@ -125,3 +125,18 @@ def test_a_text_of_a_channel_has_the_same_rules_as_any():
     for wrong in ({"body": ""}, {"body": "{"}, {"body": "x", "subject": "a\nb"}):
         with pytest.raises(InvalidInputError):
             ChannelText(kind=ChannelKind.SMS, **wrong)
+
+
+def test_a_template_checks_each_value_against_its_type():
+    detailed = form(**DETAILED)
+    detailed.check({"day": "2026-05-01"})
+    with pytest.raises(InvalidInputError, match="`day`"):
+        detailed.check({"day": "根治白内障"})
+
+
+def test_a_byline_fills_its_own_place_and_no_other():
+    assert render("", "{byline}, {day}", {"day": "Monday"}, byline="Dr Chen").body == "Dr Chen, Monday"
+    with pytest.raises(InvalidInputError, match="`day`"):
+        render("", "{byline}, {day}", {}, byline="Dr Chen")
+    with pytest.raises(InvalidInputError, match="`day`"):
+        render("", "{byline}, {day}", {"day": "a\u200bb"}, byline="Dr Chen")
