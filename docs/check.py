@@ -222,13 +222,51 @@ def rule_kinds() -> str:
 
 
 def bundled_packs() -> str:
+    from carelink.packs.fixtures import bundled_fixtures, parse_fixtures
     from carelink.packs.loader import DEFAULT_PACKS, bundled, load_bundled
 
     rows: list[list[object]] = []
     for name in bundled():
+        pack, data = load_bundled(name), bundled_fixtures(name)
+        distinct = 0 if data is None else parse_fixtures(data).distinct
+        adopted = "yes" if name in DEFAULT_PACKS else "no"
+        rows.append([f"`{name}`", pack.version, pack.jurisdiction, len(pack.rules), distinct, adopted, pack.title_en])
+    return table(["pack", "version", "jurisdiction", "rules", "distinct fixtures", "adopted by `init`", "title"], rows)
+
+
+def pack_rules() -> str:
+    """Every rule of every bundled pack, with what stands behind it."""
+    from carelink.cli.policy_matrix import narrowed, sources
+    from carelink.packs.loader import bundled, load_bundled
+
+    head = ["rule", "asks", "kind", "purposes", "only", "authority", "certainty", "in force", "encoded", "source"]
+    parts = []
+    for name in bundled():
         pack = load_bundled(name)
-        rows.append([f"`{name}`", pack.version, pack.jurisdiction, len(pack.rules), "yes" if name in DEFAULT_PACKS else "no", pack.title_en])
-    return table(["pack", "version", "jurisdiction", "rules", "adopted by `init`", "title"], rows)
+        rows: list[list[object]] = []
+        for rule in pack.rules:
+            notes = "; ".join(source.note for source in rule.sources if source.note)
+            whence = sources(rule) + (f" ({notes})" if notes else "")
+            purposes = "all" if "*" in rule.when.purposes else ", ".join(f"`{item}`" for item in rule.when.purposes)
+            rows.append([f"`{rule.id}`", rule.title_en, f"`{rule.kind}`", purposes, narrowed(rule), rule.authority.value,
+                         rule.certainty.value, rule.in_force, rule.encoded, whence])  # fmt: skip
+        parts.append(f"## {name}\n\n{pack.title_en} ({pack.title_zh}), version {pack.version}.\n\n{table(head, rows)}")
+    return "\n".join(parts)
+
+
+def not_checked() -> str:
+    from carelink.packs.obligations import not_checked as found
+
+    return table(["id", "about", "not checked", "不检查", "instead"], [[f"`{one.id}`", one.subject, one.en, one.zh, one.instead] for one in found()])
+
+
+def left_to_you() -> str:
+    from carelink.packs.obligations import obligations
+
+    return table(
+        ["id", "pack", "duty", "source", "certainty", "what carelink gives"],
+        [[f"`{one.id}`", ", ".join(f"`{name}`" for name in one.packs), one.en, one.source, one.certainty.value, one.carelink or "nothing"] for one in obligations()],
+    )
 
 
 def promotional() -> str:
@@ -381,6 +419,9 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "cli": cli,
     "rule-kinds": rule_kinds,
     "packs": bundled_packs,
+    "pack-rules": pack_rules,
+    "not-checked": not_checked,
+    "left-to-you": left_to_you,
     "purposes": promotional,
     "fail-closed": fail_closed,
     "screening-actions": lambda: screening("actions"),

@@ -1,18 +1,20 @@
-"""`carelink policy list|show|adopt|diff`: the packs in force, their rules and sources; adopting another set."""
+"""`carelink policy list|show|adopt|diff`: packs, their rules and sources; adopting another set."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from carelink.cli import policy_check, policy_matrix
 from carelink.cli.audit import print_report, verify_folder
 from carelink.cli.audit_key import KEY_HELP, trusted_key
 from carelink.cli.audit_policy import add_policy_options, answer_of, gate
 from carelink.cli.common import console, is_chinese, open_link, table
 from carelink.cli.exit_codes import Exit
-from carelink.consent.pack import parse_pack
-from carelink.errors import InvalidInputError, PolicyError
-from carelink.packs.loader import bundled, bundled_bytes
+from carelink.cli.policy_matrix import narrowed
+from carelink.consent.pack import Pack, parse_pack
+from carelink.errors import InvalidInputError, PolicyError, SettingsError
+from carelink.packs.loader import bundled, bundled_bytes, load_bundled
 
 __all__ = ["add"]
 
@@ -22,7 +24,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("policy", help="policy packs")
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("list", help="packs in force").set_defaults(run=_list)
-    show = verbs.add_parser("show", help="rules of a pack in force, with their sources")
+    show = verbs.add_parser("show", help="rules of a pack, in force or bundled, with sources, certainty and dates")
     show.add_argument("pack")
     show.set_defaults(run=_show)
     adopt = verbs.add_parser("adopt", help="put a set of packs in force (it replaces the set before)")
@@ -37,6 +39,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     diff.add_argument("--allows", action="append", default=[], metavar="RULE",
                       help="a rule whose recorded refusals the change means to allow")  # fmt: skip
     diff.set_defaults(run=_diff)
+    policy_check.add(verbs)
+    policy_matrix.add(verbs)
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -51,19 +55,41 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _show(args: argparse.Namespace) -> int:
-    with open_link(args) as link:
-        policy = link.policy()
-    found = [pack for pack in (policy.packs if policy is not None else ()) if pack.id == args.pack]
-    if not found:
-        console.print("no such pack is in force")
+    pack, in_force = _find(args)
+    if pack is None:
+        console.print("no such pack is in force or bundled")
         return Exit.COULD_NOT_RUN
-    rows = []
-    for rule in found[0].rules:
-        source = "; ".join(f"{s.instrument} ({s.version}) {s.article}" for s in rule.sources)
-        title = rule.title_zh if is_chinese(args) else rule.title_en
-        rows.append((rule.id, rule.kind, rule.authority.value, rule.certainty.value, title, source))
-    table(args.pack, ("rule", "kind", "authority", "certainty", "title", "source"), rows)
+    stands = "in force" if in_force else "bundled, not in force"
+    console.print(f"{pack.id} {pack.version} ({stands})", style="italic", markup=False)
+    for rule in pack.rules:
+        dates = [day.isoformat() if day is not None else "-" for day in (rule.in_force, rule.encoded)]
+        console.print(
+            f"{rule.id}  {rule.kind}  authority {rule.authority.value}  certainty {rule.certainty.value}  "
+            f"in force {dates[0]}  encoded {dates[1]}",
+            markup=False,
+        )
+        console.print(f"  {rule.title_zh if is_chinese(args) else rule.title_en}", markup=False)
+        if only := narrowed(rule):
+            console.print(f"  only {only}", markup=False)
+        for source in rule.sources:
+            note = f"  ({source.note})" if source.note else ""
+            console.print(f"  {source.instrument} ({source.version}) {source.article}{note}".rstrip(), markup=False)
     return Exit.OK
+
+
+def _find(args: argparse.Namespace) -> tuple[Pack | None, bool]:
+    """The pack of this name: as it is in force, else as it is bundled; and whether it is in force."""
+    policy = None
+    try:
+        with open_link(args) as link:
+            policy = link.policy()
+    except SettingsError:
+        if args.pack not in bundled():
+            raise
+    found = [pack for pack in (policy.packs if policy is not None else ()) if pack.id == args.pack]
+    if found:
+        return found[0], True
+    return (load_bundled(args.pack) if args.pack in bundled() else None), False
 
 
 def _read(name: str) -> bytes:

@@ -30,7 +30,9 @@ _ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
 _RULE_ID: Final = re.compile(r"[A-Z0-9][A-Z0-9._-]{1,63}", re.ASCII)
 _VERSION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,31}", re.ASCII)
 _PACK_KEYS: Final = {"id", "jurisdiction", "version", "valid_from", "valid_until", "title"}
-_RULE_KEYS: Final = {"id", "kind", "kind_version", "when", "params", "authority", "certainty", "sources", "title"}
+_RULE_KEYS: Final = {
+    "id", "kind", "kind_version", "when", "params", "authority", "certainty", "sources", "title", "in_force", "encoded",
+}  # fmt: skip
 _WHEN_KEYS: Final = {"purposes", "channels", "roles", "automated", "stages", "plan"}
 _SOURCE_KEYS: Final = {"instrument", "version", "article", "note"}
 _MAX_KIND_VERSION: Final = 1000
@@ -81,7 +83,12 @@ class When:
 
 @attrs.frozen(kw_only=True)
 class Rule:
-    """One rule of a pack."""
+    """One rule of a pack.
+
+    Attributes:
+        in_force: the day on which what it encodes came into force; None where the pack does not say.
+        encoded: the day on which it was written down, or last changed, here. A past decision is judged by the first.
+    """
 
     id: str
     kind: str
@@ -93,6 +100,8 @@ class Rule:
     sources: tuple[Source, ...]
     title_en: str
     title_zh: str
+    in_force: date | None = None
+    encoded: date | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -152,6 +161,12 @@ class _Reader:
         if at is None or not 0 <= at <= _FAR:
             raise self.fail(f"`{key}` is not a date, or an instant with an offset, from 1970 to 2255")
         return at
+
+    def day(self, data: Mapping[str, Any], key: str) -> date | None:
+        found = data.get(key)
+        if found is not None and (not isinstance(found, date) or isinstance(found, datetime)):
+            raise self.fail(f"`{key}` is not a date like 2026-01-31")
+        return found
 
     def titles(self, data: Mapping[str, Any]) -> tuple[str, str]:
         title = self.table(data, "title", {"en", "zh"})
@@ -228,6 +243,8 @@ def _rule(pack: str, data: Mapping[str, Any]) -> Rule:
         sources=_sources(reader, data.get("sources")),
         title_en=title_en,
         title_zh=title_zh,
+        in_force=reader.day(data, "in_force"),
+        encoded=reader.day(data, "encoded"),
     )
 
 

@@ -24,6 +24,8 @@ BASELINE: Final = "baseline"
 _FLOOR: Final = ("gate", "reach", "subject", "contact", "suppression", "content", "time_window", "veto")
 _ALSO: Final = ("grant", "guardian", "disclosure")
 
+_LOOKING_BACK: Final = COUNTING | {("duplicate", 1)}
+
 
 @attrs.frozen
 class Compiled:
@@ -131,7 +133,7 @@ def _horizon(rules: list[Compiled]) -> Micros:
     lengths = [
         parse_duration(compiled.rule.params[key])
         for compiled in rules
-        for key in ("window", "gap")
-        if (compiled.rule.kind, compiled.rule.kind_version) in COUNTING and key in compiled.rule.params
+        for key in ("window", "gap", "within")
+        if (compiled.rule.kind, compiled.rule.kind_version) in _LOOKING_BACK and key in compiled.rule.params
     ]
     return Micros(max(lengths, default=Micros(0)))

@@ -107,6 +107,7 @@ def test_a_malformed_parameter_names_the_rule():
         ([rule("minimum_gap", gap="P5D"), rule("frequency_cap", "CLINIC.S", max=1, window="P3D")], 5),
         ([rule("minimum_gap", gap="P2D"), rule("frequency_cap", "CLINIC.S", max=1, window="P3D")], 3),
         ([rule("contact", max_age="P9D"), rule("minimum_gap", "CLINIC.S", gap="P2D")], 2),
+        ([rule("duplicate", within="P9D"), rule("minimum_gap", "CLINIC.S", gap="P2D")], 9),
     ],
 )
 def test_the_horizon_is_the_longest_look_back(rules, days):

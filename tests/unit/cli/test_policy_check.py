@@ -1,0 +1,129 @@
+"""`carelink policy test|lint|matrix` and `carelink capabilities`, as a compliance officer runs them."""
+
+from __future__ import annotations
+
+import json
+
+from carelink.packs.loader import bundled
+
+PACK = """[pack]
+id = "clinic"
+jurisdiction = "*"
+version = "1"
+valid_from = 2020-01-01
+title = { en = "Clinic", zh = "本院" }
+
+[[rule]]
+id = "CLINIC.QUIET"
+kind = "quiet_hours"
+authority = "hospital"
+certainty = "I"
+in_force = 2026-01-12
+encoded = 2026-01-12
+title = { en = "in the morning only", zh = "仅限上午" }
+sources = [{ instrument = "minutes", version = "2026-01-12", article = "4" }]
+[rule.params]
+allowed_from = "09:00"
+allowed_to = "12:00"
+"""
+FIXTURES = """pack = "clinic"
+
+[[fixture]]
+rule = "CLINIC.QUIET"
+expect = "defer"
+code = "QUIET_HOURS"
+title = "in the afternoon"
+at = "15:00"
+
+[[fixture]]
+rule = "CLINIC.QUIET"
+expect = "permit"
+title = "at ten"
+at = "10:00"
+"""
+
+
+def write(desk, fixtures=FIXTURES, pack=PACK):
+    (desk.folder / "clinic.toml").write_text(pack, encoding="utf-8")
+    (desk.folder / "clinic.fixtures.toml").write_text(fixtures, encoding="utf-8")
+
+
+def test_a_pack_of_ones_own_with_its_fixtures_beside_it(desk):
+    write(desk)
+    shown = desk.run("policy", "test", "clinic.toml", "--json")
+    assert shown.code == 0
+    assert json.loads(shown.out) == {
+        "packs": [{"pack": "clinic", "rules": 1, "fixtures": 2, "distinct": 2, "failures": []}]
+    }
+
+
+def test_a_fixture_that_fails_is_named_and_ends_with_6(desk):
+    write(desk, FIXTURES.replace("10:00", "13:00"))
+    shown = desk.run("policy", "test", "clinic.toml")
+    assert shown.code == 6
+    assert "CLINIC.QUIET  at ten: expected permit, got defer QUIET_HOURS" in shown.out
+
+
+def test_fixtures_of_another_pack_or_none_are_an_error(desk):
+    write(desk, FIXTURES.replace('"clinic"', '"other"', 1))
+    assert desk.run("policy", "test", "clinic.toml").code == 1
+    (desk.folder / "clinic.fixtures.toml").unlink()
+    shown = desk.run("policy", "test", "clinic.toml")
+    assert (shown.code, "has no fixtures" in shown.err) == (1, True)
+
+
+def test_fixtures_from_elsewhere(desk):
+    write(desk)
+    (desk.folder / "clinic.fixtures.toml").rename(desk.folder / "mine.toml")
+    assert desk.run("policy", "test", "clinic.toml", "--fixtures", "mine.toml").code == 0
+    assert desk.run("policy", "test", "clinic.toml", "cn", "--fixtures", "mine.toml").code == 2
+
+
+def test_bundled_packs_by_name(desk):
+    shown = desk.run("policy", "test", "channel-wecom", "sg")
+    assert shown.code == 0
+    assert "channel-wecom" in shown.out
+
+
+def test_lint_of_a_file(desk):
+    write(desk)
+    assert desk.run("policy", "lint", "clinic.toml").code == 0
+    write(desk, pack=PACK.replace('version = "2026-01-12"', 'version = "lately"'))
+    shown = desk.run("policy", "lint", "clinic.toml", "--json")
+    assert shown.code == 6
+    found = json.loads(shown.out)["complaints"]
+    assert [one["rule"] for one in found] == ["CLINIC.QUIET"]
+
+
+def test_the_matrix_says_which_rules_apply_to_a_purpose(desk):
+    shown = desk.run("policy", "matrix", "cn", "us", "--purpose", "marketing.event", "--json")
+    found = json.loads(shown.out)
+    assert list(found["purposes"]) == ["marketing.event"]
+    rules = {pack: {one["rule"] for one in rows} for pack, rows in found["purposes"]["marketing.event"].items()}
+    assert "CN.MIN.ADM" in rules["cn"]
+    assert "US.TCPA.HOURS" in rules["us"]
+    assert "US.TCPA.HC.1D" not in rules["us"]
+    assert {"CN.BREACH", "US.HIPAA.BREACH"} <= {one["id"] for one in found["not_rules"]}
+    assert "EU.GDPR.33-34" not in {one["id"] for one in found["not_rules"]}
+    text = desk.run("policy", "matrix", "us", "--purpose", "marketing.event").out
+    assert "solicitations from 08:00 to 21:00" in text
+
+
+def test_a_bundled_pack_is_shown_though_it_is_not_in_force(desk):
+    shown = desk.run("policy", "show", "us")
+    assert shown.code == 0
+    assert "bundled, not in force" in shown.out
+    assert "2003-04-14" in shown.out
+    assert "in force" in desk.run("policy", "show", "cn").out.splitlines()[0]
+
+
+def test_what_is_not_checked_for_people_and_machines(desk):
+    found = json.loads(desk.run("capabilities", "--json").out)
+    ids = {one["id"] for one in found["not_checked"]}
+    # Question 20 of a compliance officer.
+    assert {"images", "landing-pages", "clinical-truth", "provincial-law", "guardian-identity"} <= ids
+    assert all(one["says"]["zh"] and one["instead"] for one in found["not_checked"])
+    assert {pack for one in found["left_to_you"] for pack in one["packs"]} <= set(bundled())
+    shown = desk.run("--lang", "zh", "capabilities")
+    assert shown.code == 0
+    assert "图片" in shown.out
