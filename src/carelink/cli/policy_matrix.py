@@ -1,9 +1,12 @@
-"""`carelink policy matrix`: for each purpose and jurisdiction, which rules apply and what they ask."""
+"""`carelink policy matrix`: purposes by packs, how many rules apply; for a purpose or packs that are named, which they are
+and what they ask.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+from typing import Final
 
 from carelink.cli.common import console, is_chinese, table
 from carelink.cli.exit_codes import Exit
@@ -15,12 +18,14 @@ from carelink.vocabulary import Purpose, RecipientRole
 
 __all__ = ["add", "narrowed", "sources"]
 
+_CHANNEL: Final = "channel-"
+
 
 def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the parser."""
     parser = verbs.add_parser("matrix", help="for each purpose and pack: which rules apply and what they ask")
-    parser.add_argument("packs", nargs="*", metavar="PACK", help="bundled packs; left out: all")
-    parser.add_argument("--purpose", choices=[item.value for item in Purpose], help="this purpose alone")
+    parser.add_argument("packs", nargs="*", metavar="PACK", help="bundled packs, rule by rule; left out: all")
+    parser.add_argument("--purpose", choices=[item.value for item in Purpose], help="this purpose alone, rule by rule")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     parser.set_defaults(run=_matrix)
 
@@ -63,19 +68,42 @@ def _matrix(args: argparse.Namespace) -> int:
         }  # fmt: skip
         console.print(json.dumps(body, ensure_ascii=False), markup=False)
         return Exit.OK
-    chinese = is_chinese(args)
-    rows = []
-    for purpose in purposes:
-        for pack in packs:
-            for rule in _rules(pack, purpose):
-                title = rule.title_zh if chinese else rule.title_en
-                rows.append((purpose.value, pack.jurisdiction, pack.id, rule.id, rule.kind, title, narrowed(rule)))
-    table("", ("purpose", "jurisdiction", "pack", "rule", "kind", "asks", "only"), rows)
+    _grid(packs, purposes)
+    if args.packs or args.purpose:
+        _list(packs, purposes, chinese=is_chinese(args))
+    else:
+        console.print("\nName packs or a --purpose to see the rules.")
     if duties:
         console.print("\nDuties that are no rules of a gate:")
         for one in duties:
             console.print(f"  {one.id}  {one.en} ({one.source}; {one.certainty.value})", markup=False)
     return Exit.OK
+
+
+def _grid(packs: list[Pack], purposes: list[Purpose]) -> None:
+    """Purposes by jurisdictions, how many rules apply; what holds everywhere, and what vendors ask, apart."""
+    columns: dict[str, list[Pack]] = {}
+    for pack in sorted(packs, key=lambda pack: (pack.jurisdiction == "*", _CHANNEL in pack.id, pack.id)):
+        name = "channels" if pack.id.startswith(_CHANNEL) else pack.jurisdiction.replace("*", pack.id)
+        columns.setdefault(name, []).append(pack)
+    rows = [
+        (purpose.value, *(str(sum(len(_rules(pack, purpose)) for pack in some) or "-") for some in columns.values()))
+        for purpose in purposes
+    ]
+    table("Rules that apply", ("purpose", *columns), rows)
+    for name, some in columns.items():
+        if [pack.id for pack in some] != [name]:
+            console.print(f"  {name}: {', '.join(pack.id for pack in some)}", markup=False)
+
+
+def _list(packs: list[Pack], purposes: list[Purpose], *, chinese: bool) -> None:
+    rows = [
+        (purpose.value, pack.id, rule.id, rule.kind, rule.title_zh if chinese else rule.title_en, narrowed(rule))
+        for purpose in purposes
+        for pack in packs
+        for rule in _rules(pack, purpose)
+    ]
+    table("\nWhat they ask", ("purpose", "pack", "rule", "kind", "asks", "only"), rows)
 
 
 def _rules(pack: Pack, purpose: Purpose) -> list[Rule]:

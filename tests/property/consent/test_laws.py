@@ -18,7 +18,7 @@ from carelink.consent.facts import Absent, Facts, Known, TouchHistory, VetoFact
 from carelink.consent.pack import parse_pack
 from carelink.consent.policy import Policy
 from carelink.consent.verdict import Decision
-from carelink.packs.loader import load_bundled
+from carelink.packs.loader import DEFAULT_PACKS, bundled, load_bundled
 from carelink.testing.strategies import (
     RULE_KINDS,
     facts,
@@ -36,6 +36,8 @@ pytestmark = pytest.mark.property
 
 STRENGTH = {Effect.REFUSE: 0, Effect.DEFER: 1, Effect.PERMIT: 2}
 NAMES = [field.name for field in attrs.fields(Facts) if str(field.type).startswith("Fact[")]
+GATE = "CARELINK.GATE"
+OF_GRANTS = ("given_by", "consent_method", "reconfirm", "ask_again")
 COUNTS = ("frequency_cap", "minimum_gap", "quiet_hours", "time_window")
 
 
@@ -113,6 +115,26 @@ def test_one_more_pack_is_never_looser(seen, one, two):
     assert effect(seen, few) <= effect(seen, Policy.compose([baseline]))
 
 
+@given(facts(), packs("one"), packs("two"))
+def test_composing_is_a_meet(seen, one, two):
+    # Each rule says what it says alone, and the weakest wins; only an end to waiting can make it weaker still.
+    baseline = load_bundled("baseline")
+    left, right, both = (
+        decide(seen, Policy.compose([baseline, *more])) for more in ((one,), (two,), (one, two))
+    )  # fmt: skip
+    said = {verdict.rule: verdict for part in (left, right) for verdict in part.verdicts if verdict.rule != GATE}
+    assert {verdict.rule: verdict for verdict in both.verdicts if verdict.rule != GATE} == said
+    weaker = min(STRENGTH[left.effect], STRENGTH[right.effect])
+    assert STRENGTH[both.effect] <= weaker
+    if seen.ask.useless_after is None:
+        assert STRENGTH[both.effect] == weaker
+
+
+@given(facts(), st.sampled_from(sorted(set(bundled()) - set(DEFAULT_PACKS))), policies())
+def test_a_bundled_pack_more_is_never_looser(seen, name, policy):
+    assert effect(seen, Policy.compose([*policy.packs, load_bundled(name)])) <= effect(seen, policy)
+
+
 @given(facts(), packs("one", kinds=COUNTS, dated=False), packs("two", kinds=COUNTS, dated=False))
 def test_one_more_pack_of_waiting_rules_is_never_looser(seen, one, two):
     # Where both wait, the longer wait may be the one that is too late; it never makes a refusal a promise again.
@@ -140,8 +162,9 @@ def test_a_veto_refuses(seen, policy):
     assert decide(vetoed, policy).effect is Effect.REFUSE
 
 
-# A rule of kind `given_by` is silent where there is no grant, and leaves that to kind `grant`.
-@given(facts(), policies(kinds=tuple(kind for kind in RULE_KINDS if kind != "given_by")), st.data())
+# Rules of these kinds are silent where there is no grant, and leave that to kind `grant`; asking again looks at those
+# that ended.
+@given(facts(), policies(kinds=tuple(kind for kind in RULE_KINDS if kind not in OF_GRANTS)), st.data())
 def test_one_grant_less_is_never_looser(seen, policy, data):
     if isinstance(seen.grants, Known) and seen.grants.value:
         left = list(seen.grants.value)
