@@ -1,5 +1,5 @@
-"""`carelink policy matrix`: purposes by packs, how many rules apply; for a purpose or packs that are named, which they are
-and what they ask.
+"""`carelink policy matrix`: purposes by jurisdictions, and how many rules apply; for a purpose or packs that are named,
+which they are and what they ask.
 """
 
 from __future__ import annotations
