@@ -1,4 +1,4 @@
-"""P1, P2, P3, P4, P10 by exhaustion: a finite world of 1.7 million states, decided by carelink and by a second evaluator
+"""P1, P2, P3, P4, P10 by exhaustion: a finite world of over two million states, decided by carelink and by a second evaluator
 that knows only the packs and the design. Nothing is permitted without consent, and the comparison would notice.
 """
 
@@ -68,6 +68,10 @@ BUGS = (  # file, what is there, what a mistaken change would make of it
     ("consent/rules/grant.py", "if not grant.scope.covers(facts.ask.purpose, facts.ask.channel_kind, facts.ask.plan):", "if False:"),
     ("consent/rules/given_by.py", "return not carrying or any(grant.by.value in self.by for grant in carrying)",
      "return True"),
+    ("consent/rules/consent_method.py", "any(grant.method.value not in self.barred for grant in carrying)", "True"),
+    ("consent/rules/consent_method.py", "return not carrying or any(", "return any("),
+    ("consent/rules/reconfirm.py", "any(grant.age not in self.below for grant in carrying)", "True"),
+    ("consent/rules/reconfirm.py", "if facts.age.value in self.below:", "if False:"),
     ("consent/rules/guardian.py", "if facts.age.value not in self.below:", "if True:"),
     ("consent/rules/guardian.py", "not (guardian.verified and guardian.acts)", "not guardian.acts"),
     ("consent/rules/guardian.py", "if not in_force(guardian, facts.at):", "if False:"),

@@ -153,17 +153,64 @@ class Evaluator:
     def _given_by(self, params, _when, facts):
         if facts["grants"] in ABSENT:
             return REFUSE, "FACT_" + facts["grants"]
-        carrying = [
+        carrying = self._carrying(facts)
+        good = not carrying or any(grant["by"] in params["by"] for grant in carrying)
+        return None if good else (REFUSE, "NO_CONSENT")
+
+    def _carrying(self, facts):
+        """Grants in force that cover the request."""
+        return [
             grant
             for grant in facts["grants"]
             if in_scope(grant["scope"], facts["ask"]) and self._stands(grant, facts["at"])
         ]
-        good = not carrying or any(grant["by"] in params["by"] for grant in carrying)
-        return None if good else (REFUSE, "NO_CONSENT")
+
+    def _consent_method(self, params, _when, facts):
+        if facts["grants"] in ABSENT:
+            return REFUSE, "FACT_" + facts["grants"]
+        ways = [grant.get("method", "explicit") for grant in self._carrying(facts)]
+        return (REFUSE, "CONSENT_INVALID") if ways and all(way in params["not"] for way in ways) else None
+
+    def _reconfirm(self, params, _when, facts):
+        age, young = facts["age"], BELOW[params["age"]]
+        if age in ABSENT:
+            return REFUSE, "FACT_STALE" if age == "STALE" else "AGE_UNKNOWN"
+        if facts["grants"] in ABSENT:
+            return REFUSE, "FACT_" + facts["grants"]
+        given_at = [grant.get("age", "18+") for grant in self._carrying(facts)]
+        old = age not in young and given_at and all(then in young for then in given_at)
+        return (REFUSE, "RECONFIRM_REQUIRED") if old else None
+
+    def _ask_again(self, params, _when, facts):
+        for name in ("grants", "stops"):
+            if facts[name] in ABSENT:
+                return REFUSE, "FACT_" + facts[name]
+        noes = [grant["ended_at"] for grant in facts["grants"]
+                if grant["state"] in ("withdrawn", "revoked") and "ended_at" in grant]  # fmt: skip
+        noes += [s["since"] for s in facts["stops"] if s["source"] in ("reply", "unsubscribe", "complaint", "provider")]
+        soon = any(facts["at"] - no < length(params["cool_down"]) for no in noes)
+        return (REFUSE, "ASKED_TOO_SOON") if soon else None
+
+    def _duplicate(self, params, _when, facts):
+        if facts["touches"] in ABSENT:
+            return REFUSE, "FACT_" + facts["touches"]
+        topic, within = facts["ask"].get("topic", ""), length(params["within"])
+        if not topic:
+            return None
+        if facts["touches"]["since"] > max(facts["at"] - within, 0):
+            return REFUSE, "FACT_UNKNOWN"
+        last = [at for at, _, _, binds, *marks in facts["touches"]["items"]
+                if f"topic:{topic}" in marks and "s" in binds]  # fmt: skip
+        return (REFUSE, "DUPLICATE") if any(facts["at"] - at < within for at in last) else None
 
     def _grant(self, params, _when, facts):
         if facts["grants"] in ABSENT:
             return REFUSE, "FACT_" + facts["grants"]
+        if "if_data" in params:
+            known = facts["content"] not in ABSENT
+            read = [*facts["ask"].get("data", []), *(facts["content"].get("data", []) if known else params["if_data"])]
+            if not set(read) & set(params["if_data"]):
+                return None
         at, fitting = facts["at"], []
         for grant in facts["grants"]:
             if in_scope(grant["scope"], facts["ask"]) and (grant["separate"] or not params.get("separate", False)):
@@ -256,7 +303,7 @@ class Evaluator:
                 covers(purposes, purpose)
                 and not covers(spared, purpose)
                 and ("*" in channels or kind in channels)
-                and (not reply or params.get("replies", False))
+                and ("reply" not in reply or params.get("replies", False))
             ):
                 counted.append((at, binds))
         return [sorted(at for at, binds in counted if letter in binds) for letter in letters]

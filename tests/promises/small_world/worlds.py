@@ -14,12 +14,14 @@ PATIENT, PARENT, ADDRESS = "1" * 32, "2" * 32, "3" * 32
 
 
 def grant(
-    number, purposes, channels=("*",), *, state="given", by="self", since=-100, until=None, separate=False, ended=None
-):
+    number, purposes, channels=("*",), *, state="given", by="self", since=-100, until=None, separate=False, ended=None,
+    **more,
+):  # fmt: skip
     found = {
         "ref": f"{number:032x}", "scope": {"channels": sorted(channels), "purposes": sorted(purposes)}, "state": state,
         "by": by, "since": NOON + since * DAY, "separate": separate, "notice": "n-1",
     }  # fmt: skip
+    found |= more
     if until is not None:
         found["until"] = NOON + until
     if ended is not None:
@@ -75,6 +77,8 @@ CONSENTS = (
     (grant(10, ["*"], separate=True, until=0),),
     (grant(10, ["*"], separate=True, since=1),),
     (grant(10, ["*"], separate=True, state="revoked"),),
+    (grant(10, ["*"], separate=True, method="bundled"), grant(11, ["education"], method="default")),
+    (grant(10, ["*"], separate=True, age="8-13"), grant(11, ["care"], age="14-17")),
     (
         grant(10, ["care"], state="withdrawn", ended=-DAY),
         grant(11, ["care.appointment", "marketing.service"], separate=True),
