@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from carelink.packs.loader import bundled
+import carelink
+from carelink.packs.loader import DEFAULT_PACKS, bundled
 
 PACK = """[pack]
 id = "clinic"
@@ -127,3 +128,26 @@ def test_what_is_not_checked_for_people_and_machines(desk):
     shown = desk.run("--lang", "zh", "capabilities")
     assert shown.code == 0
     assert "图片" in shown.out
+
+
+def reasons(desk, *ask):
+    shown = desk.run("preview", *ask)
+    return {word for word in shown.out.split() if word.isupper() and "_" in word} | (
+        {"permit"} if "permit │ 1" in shown.out else set()
+    )
+
+
+def test_packs_that_init_leaves_out_let_care_through_and_hold_promotion(desk):
+    patient = desk.people(1)[0]
+    with carelink.open(desk.home) as link:
+        link.grant(patient, purposes=["marketing"], channels=["email"], evidence="form", separate=True)
+        link.template("open-day", "Dear {patient_name}, our open day.", subject="Open day",
+                      purposes=["marketing.event"], channels=["email"])  # fmt: skip
+        for actor in ("Dr Chen", "Dr Wu", "Li Na"):
+            link.approve("open-day", actor=actor)
+    care, promotion = desk.SEND, ("--purpose", "marketing.event", "--template", "open-day", "--channel", "email")
+    assert (reasons(desk, *care), reasons(desk, *promotion)) == ({"permit"}, {"permit"})
+    more = ("cn-advertising", "cn-processors", "hospital-review", "channel-mailbox")
+    assert desk.run("policy", "adopt", *DEFAULT_PACKS, *more, "--actor", "Dr Chen").code == 0
+    assert reasons(desk, *care) == {"permit"}
+    assert reasons(desk, *promotion) >= {"APPROVAL_NUMBER_MISSING", "MARK_MISSING", "CONTENT_UNREVIEWED"}
