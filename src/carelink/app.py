@@ -174,6 +174,7 @@ class CareLink:
                 routes=wiring.settings.routes,
                 permit_ttl=wiring.settings.permit_ttl,
                 unsubscribe=wiring.settings.unsubscribe,
+                processors=wiring.settings.processors,
             ),
         )
         self.notary.open()

@@ -11,13 +11,14 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 
 from carelink.errors import CarelinkError, SettingsError
-from carelink.model.moment import DAY, Micros, parse_duration
+from carelink.model.moment import DAY, Instant, Micros, from_datetime, parse_duration
 from carelink.vault.personal import Personal
 from carelink.vocabulary import ChannelKind
 
@@ -33,7 +34,9 @@ __all__ = [
 ]
 
 FILE_NAME: Final = "carelink.toml"
-_TOP: Final = {"carelink", "paths", "routes", "channels", "plugins"}
+_FIRST_YEAR: Final = 1971
+_LAST_YEAR: Final = 2254
+_TOP: Final = {"carelink", "paths", "routes", "channels", "plugins", "processors"}
 _MAIN: Final = {"region", "permit_ttl", "publish_lag", "packs", "screening", "unsubscribe"}
 _PATHS: Final = {"store", "keys", "log", "outbox"}
 _PLUGINS: Final = {"allow", "block"}
@@ -59,6 +62,7 @@ class Settings:
         permit_ttl: how long an unclaimed permit stands.
         publish_lag: how many entries may be unpublished before sending stops.
         unsubscribe: one-click unsubscribe address (RFC 8058) with `{token}` in it; empty for none.
+        processors: by channel: where its provider processes data ("" unknown), and the end of the agreement with it.
     """
 
     home: Path
@@ -76,6 +80,7 @@ class Settings:
     permit_ttl: Micros = attrs.field(factory=lambda: parse_duration("PT1H"))
     publish_lag: int = 100_000
     unsubscribe: str = ""
+    processors: Mapping[str, tuple[str, Instant | None]] = attrs.field(factory=dict)
 
 
 def home_from_environment() -> Path | None:
@@ -192,17 +197,31 @@ def parse(text: bytes, home: Path) -> Settings:
         permit_ttl=_permit_ttl(_text(main, "carelink", "permit_ttl", "PT1H")),
         publish_lag=_lag(main.get("publish_lag", 100_000)),
         unsubscribe=_unsubscribe(_text(main, "carelink", "unsubscribe", "")),
+        processors={name: _processor(name, data["processors"]) for name in _table(data, "processors", None)},
     )
 
 
-def check_region(text: str) -> str:
+def _processor(name: str, tables: Mapping[str, Any]) -> tuple[str, Instant | None]:
+    """Region and end of the agreement of one channel's provider. A date ends at its first instant, UTC."""
+    group = f"processors.{name}"
+    table = _table(tables, name, {"region", "agreement_until"})
+    region, until = _text(table, group, "region", ""), table.get("agreement_until")
+    if isinstance(until, date) and not isinstance(until, datetime):
+        until = datetime(until.year, until.month, until.day, tzinfo=UTC)
+    good = isinstance(until, datetime) and until.tzinfo is not None and _FIRST_YEAR <= until.year <= _LAST_YEAR
+    if until is not None and not good:
+        raise SettingsError(f"`{group}.agreement_until` is not a date, or an instant with an offset, from 1971 to 2254")
+    return (check_region(region, f"{group}.region") if region else ""), None if until is None else from_datetime(until)
+
+
+def check_region(text: str, name: str = "carelink.region") -> str:
     """The region in capitals.
 
     Raises:
         SettingsError: not a two-letter country code.
     """
     if re.fullmatch(r"[A-Za-z]{2}", text, re.ASCII) is None:
-        raise SettingsError("`carelink.region` is a two-letter country code", hint="for example CN")
+        raise SettingsError(f"`{name}` is a two-letter country code", hint="for example CN")
     return text.upper()
 
 

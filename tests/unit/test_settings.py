@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carelink.errors import CarelinkError, SettingsError
-from carelink.model.moment import HOUR
+from carelink.model.moment import HOUR, parse_instant
 from carelink.settings import FILE_NAME, load, parse, render_settings
 
 HOME = Path("home")
@@ -85,3 +85,25 @@ def test_malformed_values_are_errors(text: str) -> None:
 def test_malformed_tables_are_errors(text: str) -> None:
     with pytest.raises(SettingsError):
         parse(text.encode(), HOME)
+
+
+def test_providers_with_their_region_and_agreement() -> None:
+    found = parse(b'[processors.smtp]\nregion = "cn"\nagreement_until = 2027-01-01\n[processors.sms]\n', HOME)
+    assert found.processors == {"smtp": ("CN", parse_instant("2027-01-01T00:00:00Z")), "sms": ("", None)}
+    later = parse(b"[processors.smtp]\nagreement_until = 2027-01-01T00:00:00+08:00\n", HOME)
+    assert later.processors == {"smtp": ("", parse_instant("2026-12-31T16:00:00Z"))}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['region = "China"', "region = 86", 'agreement_until = "2027"', "agreement_until = 2027-01-01T00:00:00",
+     "agreement_until = 2400-01-01", "agreement_until = 12:00:00", "until = 2027-01-01"],
+)  # fmt: skip
+def test_what_is_no_region_and_no_end_of_an_agreement(text: str) -> None:
+    with pytest.raises(SettingsError):
+        parse(f"[processors.smtp]\n{text}\n".encode(), HOME)
+
+
+def test_processors_are_tables() -> None:
+    with pytest.raises(SettingsError):
+        parse(b"[processors]\nsmtp = 3\n", HOME)

@@ -183,8 +183,11 @@ class ChunkFacts:
         # A stop whose channel cannot be told may be of any.
         if any(type(name) is not str for name in self.stopped_channels):
             return Absent.UNKNOWN
+        region, agreement = self.parts.options.processors.get(target.channel.name, ("", None))
         return Known(
             ChannelFact(
+                region=region,
+                agreement_until=agreement,
                 local=target.channel.local,
                 usable=target.channel.name not in self.stopped_channels,
                 allow_listed=target.contact is not None and target.contact.token in self.allow_listed,

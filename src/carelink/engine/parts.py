@@ -84,13 +84,19 @@ class Publisher(Protocol):
 
 @attrs.frozen(kw_only=True)
 class Options:
-    """Choices of the deployment. `unsubscribe` is a web address with `{token}` in it, or empty."""
+    """Choices of the deployment.
+
+    Attributes:
+        unsubscribe: a web address with `{token}` in it, or empty.
+        processors: by channel: where its provider processes data ("": nobody said), and the end of the agreement.
+    """
 
     region: str = "CN"
     routes: Mapping[str, str] = attrs.field(factory=dict)
     permit_ttl: Micros = HOUR
     chunk: int = 1000
     unsubscribe: str = ""
+    processors: Mapping[str, tuple[str, Instant | None]] = attrs.field(factory=dict)
 
     def unsubscribe_of(self, key: str) -> Personal[str] | None:
         """The one-click address of an attempt. Its token is the attempt's: whoever takes the click hands it back as

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 import carelink
 from carelink.packs.loader import DEFAULT_PACKS, bundled
 
@@ -151,3 +153,32 @@ def test_packs_that_init_leaves_out_let_care_through_and_hold_promotion(desk):
     assert desk.run("policy", "adopt", *DEFAULT_PACKS, *more, "--actor", "Dr Chen").code == 0
     assert reasons(desk, *care) == {"permit"}
     assert reasons(desk, *promotion) >= {"APPROVAL_NUMBER_MISSING", "MARK_MISSING", "CONTENT_UNREVIEWED"}
+
+
+PROVIDER = """
+[channels.smtp]
+host = "mail.example.org"
+sender = "clinic@example.org"
+{more}
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("", {"REGION_DENIED", "PROCESSOR_DENIED"}),
+        ('[processors.smtp]\nregion = "CN"', {"PROCESSOR_DENIED"}),
+        ('[processors.smtp]\nregion = "US"\nagreement_until = 2027-01-01', {"REGION_DENIED"}),
+        ('[processors.smtp]\nregion = "CN"\nagreement_until = 2026-01-15', {"PROCESSOR_DENIED"}),
+        ('[processors.other]\nregion = "CN"\nagreement_until = 2027-01-01', {"REGION_DENIED", "PROCESSOR_DENIED"}),
+        ('[processors.smtp]\nregion = "CN"\nagreement_until = 2027-01-01', {"permit"}),
+    ],
+)
+def test_a_provider_needs_its_region_and_its_agreement_in_the_settings(desk, more, told):
+    desk.people(1)
+    assert desk.run("policy", "adopt", *DEFAULT_PACKS, "cn-processors", "--actor", "Dr Chen").code == 0
+    assert desk.run("mode", "live", "--actor", "Dr Chen").code == 0
+    settings = desk.home / "carelink.toml"
+    text = settings.read_text(encoding="utf-8").replace('email = "outbox-email"', 'email = "smtp"')
+    settings.write_text(text + PROVIDER.format(more=more), encoding="utf-8")
+    assert reasons(desk, *desk.SEND) == told
