@@ -112,6 +112,7 @@ def _rule_texts(draw: st.DrawFn, name: str, kinds: tuple[str, ...]) -> str:
     if kind == "quiet_hours" and params["allowed_from"] == params["allowed_to"]:
         params.update(allowed_from="08:00", allowed_to="21:00")
     when = draw(_WHEN) if draw(st.sampled_from((False, False, True))) else {}
+    dates = ("in_force = 2021-11-01", "encoded = 2026-01-01") if draw(_TENTH) else ()
     return "\n".join(
         (
             "[[rule]]",
@@ -121,6 +122,7 @@ def _rule_texts(draw: st.DrawFn, name: str, kinds: tuple[str, ...]) -> str:
             'certainty = "I"',
             'title = { en = "a rule", zh = "规则" }',
             'sources = [{ instrument = "none", version = "2026-01-01" }]',
+            *dates,
             "[rule.when]",
             *(f"{key} = {_toml(value)}" for key, value in when.items()),
             "[rule.params]",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 
 import pytest
 
@@ -182,3 +183,25 @@ def test_a_provider_needs_its_region_and_its_agreement_in_the_settings(desk, mor
     text = settings.read_text(encoding="utf-8").replace('email = "outbox-email"', 'email = "smtp"')
     settings.write_text(text + PROVIDER.format(more=more), encoding="utf-8")
     assert reasons(desk, *desk.SEND) == told
+
+
+def test_the_policy_of_the_scenarios_in_place_of_the_default(desk):
+    with carelink.open(desk.home) as link:
+        patient = link.register(
+            identifier="MRN-7", email="p7@example.invalid", birth_date=date(1970, 1, 1), stage="treatment"
+        )
+        link.grant(patient, purposes=["marketing", "care"], channels=["email"], evidence="form", separate=True)
+        link.template("open-day", "Dear {patient_name}, our open day.", subject="Open day",
+                      purposes=["marketing.event"], channels=["email"])  # fmt: skip
+        link.approve("open-day", actor="Dr Chen")
+    packs = ("baseline", "cn", "hospital-scenarios")
+    two = ("--approver", "Dr Wu", "--approver", "Li Na")
+    assert desk.run("policy", "adopt", *packs, "--actor", "Dr Chen").code == 1
+    assert desk.run("policy", "adopt", *packs, "--actor", "Dr Chen", *two).code == 0
+    promotion = ("--purpose", "marketing.event", "--template", "open-day", "--channel", "email")
+    assert reasons(desk, *desk.SEND) == {"permit"}
+    # No marketing in treatment (P2), and one approver is not three doctors (P5).
+    assert reasons(desk, *promotion) == {"CAP_EXCEEDED", "CONTENT_UNREVIEWED"}
+    with carelink.open(desk.home) as link:
+        link.stage(patient, "loyal")
+    assert reasons(desk, *promotion) == {"CONTENT_UNREVIEWED"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import date
 
 import pytest
 
@@ -250,3 +251,18 @@ def test_the_digest_is_that_of_the_bytes_not_of_their_meaning():
     one, two = f"{HEAD}\n{SMALL}".encode(), f"{HEAD}\n# a word\n{SMALL}".encode()
     assert parse_pack(one).rules == parse_pack(two).rules
     assert parse_pack(one).digest != parse_pack(two).digest
+
+
+def test_the_two_dates_of_a_rule():
+    dated = SMALL.replace('certainty = "I"', 'certainty = "I"\nin_force = 2021-11-01\nencoded = 2026-01-31')
+    (rule,) = read(HEAD, dated).rules
+    assert (rule.in_force, rule.encoded) == (date(2021, 11, 1), date(2026, 1, 31))
+    (bare,) = read(HEAD, SMALL).rules
+    assert (bare.in_force, bare.encoded) == (None, None)
+
+
+@pytest.mark.parametrize("key", ["in_force", "encoded"])
+@pytest.mark.parametrize("value", ['"2021-11-01"', "2021-11-01T00:00:00Z", "2021", "12:00:00", "true"])
+def test_a_date_of_a_rule_is_a_day(key, value):
+    with pytest.raises(PolicyError, match=f"`{key}` is not a date"):
+        read(HEAD, SMALL.replace('certainty = "I"', f'certainty = "I"\n{key} = {value}'))
