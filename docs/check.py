@@ -488,6 +488,9 @@ def presence() -> Iterator[str]:
     from carelink.consent.rules import KINDS
     from carelink.ports.channel import Capabilities
 
+    from carelink.packs.fixture_words import CHANGES
+
+    yield from needs("fixtures.md", sorted(CHANGES))
     yield from needs("reason-codes.md", [code.value for code in ReasonCode])
     yield from needs("errors.md", [getattr(error_module, name).code for name in error_module.__all__])
     yield from needs("purposes.md", [*(item.value for item in vocabulary.Purpose), *(item.value for item in vocabulary.Family)])

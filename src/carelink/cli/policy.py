@@ -14,7 +14,7 @@ from carelink.cli.exit_codes import Exit
 from carelink.cli.policy_matrix import narrowed
 from carelink.consent.pack import Pack, parse_pack
 from carelink.errors import InvalidInputError, PolicyError, SettingsError
-from carelink.packs.loader import bundled, bundled_bytes, load_bundled
+from carelink.packs.loader import DEFAULT_PACKS, bundled, bundled_bytes, load_bundled
 
 __all__ = ["add"]
 
@@ -23,7 +23,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the parsers."""
     parser = commands.add_parser("policy", help="policy packs")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("list", help="packs in force").set_defaults(run=_list)
+    listing = verbs.add_parser("list", help="packs in force")
+    listing.add_argument("--bundled", action="store_true", help="the packs that come with carelink instead")
+    listing.set_defaults(run=_list)
     show = verbs.add_parser("show", help="rules of a pack, in force or bundled, with sources, certainty and dates")
     show.add_argument("pack")
     show.set_defaults(run=_show)
@@ -44,6 +46,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _list(args: argparse.Namespace) -> int:
+    if args.bundled:
+        packs = [load_bundled(name) for name in bundled()]
+        table("", ("pack", "version", "jurisdiction", "rules", "adopted by init", "title"),
+              [(p.id, p.version, p.jurisdiction, str(len(p.rules)), "yes" if p.id in DEFAULT_PACKS else "no",
+                p.title_zh if is_chinese(args) else p.title_en) for p in packs])  # fmt: skip
+        return Exit.OK
     with open_link(args) as link:
         policy = link.policy()
     if policy is None:

@@ -113,6 +113,14 @@ def test_the_matrix_says_which_rules_apply_to_a_purpose(desk):
     assert "solicitations from 08:00 to 21:00" in text
 
 
+def test_all_that_is_bundled_is_listed_without_a_home(bare):
+    shown = bare.run("policy", "list", "--bundled")
+    assert shown.code == 0
+    assert all(name in shown.out for name in bundled())
+    assert bare.run("policy", "list").code == 1
+    assert bare.run("policy", "show", "ca").code == 0
+
+
 def test_a_bundled_pack_is_shown_though_it_is_not_in_force(desk):
     shown = desk.run("policy", "show", "us")
     assert shown.code == 0
