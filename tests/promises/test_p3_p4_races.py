@@ -74,9 +74,11 @@ def test_no_window_overflows_and_no_claim_follows_a_stop(tmp_path, plan):
     assert max(log.handed.values()) == 1
     assert len(left) == sum(log.handed.values()), "a message left that the log does not know, or the other way round"
 
-    # And it was a race, not a walk: everything happened, and caps, stops and clocks stood in the way.
+    # And it was a race, not a walk: everything happened, and caps, stops and clocks stood in the way. That a repeated
+    # question meets a lapsed permit hangs on how the system schedules: only the whole plan asks often enough to demand it.
     for what in ("stop", "withdraw", "lift", "stepped within two minutes", "stepped beyond two minutes", "repeated",
-                 "reason CAP_EXCEEDED", "reason CLOCK_UNTRUSTED", "reason SUPPRESSED", "reason WITHDRAWN", "again permit"):  # fmt: skip
+                 "reason CAP_EXCEEDED", "reason CLOCK_UNTRUSTED", "reason SUPPRESSED", "reason WITHDRAWN",
+                 *(["again permit"] if plan is WHOLE else [])):  # fmt: skip
         assert did[what], f"never: {what}"
     assert recount.overshoots(rows, [cap._replace(most=cap.most - 1) for cap in CAPS]), "no window was ever full"
 

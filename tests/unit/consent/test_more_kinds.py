@@ -218,6 +218,8 @@ def test_an_approval_number_is_valid_until_its_day():
     assert judge("approval_number", with_content(number_until=Instant(NOW + 1))).effect is Effect.PERMIT
     assert judge("approval_number", with_content(number_until=NOW)).reason is ReasonCode.APPROVAL_NUMBER_MISSING
     assert judge("approval_number", good_facts()).reason is ReasonCode.APPROVAL_NUMBER_MISSING
+    gone = attrs.evolve(good_facts(), content=Absent.UNKNOWN)
+    assert judge("approval_number", gone).effect is Effect.REFUSE
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,11 @@ def days(span):
     }
 
 
+def _end(span):
+    ends = [end for end in (span.until, span.ended_at) if end is not None]
+    return min(ends, default=None)
+
+
 @given(SPANS, INSTANTS)
 def test_validity_is_half_open_and_an_end_cuts_it_short(span, at):
     assert valid(span, at) is (at in days(span))
@@ -67,6 +72,9 @@ def test_a_valid_clinical_credential_speaks_before_any_other(spans, at):
         now = since <= at and (until is None or at < until)
         assert now is any(at in days(span) for span in own)
         assert since in {span.since for span in own}
+        # Of those that began last, the one that lasts longest.
+        alike = [span for span in own if span.since == since and (at in days(span)) is now]
+        assert until == max((_end(span) for span in alike), key=lambda end: (end is None, end or 0))
     assert clinician(list(reversed(spans)), at) == found
 
 
