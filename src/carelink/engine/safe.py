@@ -13,7 +13,7 @@ from carelink.ports.rows import SealedRow
 from carelink.vault.attempt import AttemptKeys
 from carelink.vault.datakey import DataKey, commit
 from carelink.vault.derive import KeyedHash
-from carelink.vault.envelope import FieldContext, Value, open_field, seal
+from carelink.vault.envelope import FieldContext, Value, key_id, open_field, seal
 from carelink.vault.index import BlindIndex, address_hash, address_token, request_hash, request_ref
 from carelink.vault.personal import Personal, SecretKey
 from carelink.vocabulary import AddressKind
@@ -33,6 +33,9 @@ class KeyKeeper(Protocol):
     def one(self, owner: str) -> DataKey:
         """The data key of one owner, or the typed error that says why there is none."""
 
+    def by_kid(self, kids: Sequence[bytes]) -> Mapping[bytes, DataKey]:
+        """Keys of any generation by key id; those that cannot be had are left out."""
+
     def secret(self, name: str) -> SecretKey:
         """The newest version of a tenant-wide secret."""
 
@@ -41,12 +44,14 @@ _FORM: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(
 
 
 class Held:
-    """One owner's key for one job. Not to be kept: only a look-up tells whether the key was destroyed since."""
+    """One owner's key for one job, and the owner's older ones. Not to be kept: only a look-up tells whether a key was
+    destroyed since.
+    """
 
-    __slots__ = ("_key", "_tenant")
+    __slots__ = ("_keeper", "_key", "_tenant")
 
-    def __init__(self, key: DataKey, tenant: str) -> None:
-        self._key, self._tenant = key, tenant
+    def __init__(self, key: DataKey, tenant: str, keeper: KeyKeeper) -> None:
+        self._key, self._tenant, self._keeper = key, tenant, keeper
 
     def __repr__(self) -> str:
         return "Held(***)"
@@ -59,7 +64,15 @@ class Held:
         """
         if not isinstance(envelope, bytes):
             raise DecryptError("a sealed field does not open here")
-        return Personal(open_field(self._key, FieldContext(self._tenant, table, column, row), envelope))
+        return Personal(open_field(self._of(envelope), FieldContext(self._tenant, table, column, row), envelope))
+
+    def _of(self, envelope: bytes) -> DataKey:
+        """The owner's key that sealed this: an older generation's is known by its key id. The newest, if none is."""
+        kid = key_id(envelope)
+        if kid == self._key.kid:
+            return self._key
+        older = self._keeper.by_kid([kid]).get(kid)
+        return self._key if older is None or older.owner != self._key.owner else older
 
     def commit(self, salt: bytes, data: bytes) -> str:
         """Commitment to bytes that dies with the owner's key, 64 hex digits."""
@@ -199,7 +212,7 @@ class Safe:
         Raises:
             ErasedError, KeyMissingError, KeyProviderError: as for `seal`.
         """
-        return Held(self._key(owner), self._tenant)
+        return Held(self._key(owner), self._tenant, self._keys)
 
     def held_by(self, owners: Sequence[str]) -> dict[str, Held]:
         """The keys of many owners, looked up now; an owner whose key cannot be had is left out."""
@@ -207,7 +220,8 @@ class Safe:
             found = self._keys.get(owners)
         except CarelinkError:
             return {}
-        return {owner: Held(key, self._tenant) for owner, key in found.items() if isinstance(key, DataKey)}
+        keys = self._keys
+        return {owner: Held(key, self._tenant, keys) for owner, key in found.items() if isinstance(key, DataKey)}
 
     def open(self, owner: str, table: str, row: str, column: str, envelope: bytes) -> Personal:  # type: ignore[type-arg]
         """Open one field.

@@ -307,7 +307,9 @@ class KeyStore:
                     row
                     for kid in kids
                     for row in db.execute(
-                        "SELECT owner, generation, kid, suite, wrapped FROM data_keys WHERE kid = ?", (kid,)
+                        "SELECT owner, generation, kid, suite, wrapped FROM data_keys WHERE kid = ?"
+                        " AND owner NOT IN (SELECT owner FROM tombstones)",
+                        (kid,),
                     )
                 ]
             return {key.kid: key for key in self._unwrapped(rows)}

@@ -192,5 +192,5 @@ def unwrap(
 
 
 def commit(key: DataKey, salt: bytes, data: bytes) -> bytes:
-    """Commitment that dies with the key: HMAC-SHA256(Expand(DEK, "carelink/commit/v1" || lp(salt)), data)."""
-    return hmac.digest(key.suite.derive(key.secret, b"carelink/commit/v1" + lp(salt), 32), data, "sha256")
+    """Commitment that dies with the key: HMAC(Expand(DEK, "carelink/commit/v1" || lp(salt)), data) of the suite."""
+    return key.suite.mac(key.suite.derive(key.secret, b"carelink/commit/v1" + lp(salt), 32), data)

@@ -29,7 +29,7 @@ from carelink.vault.datakey import DataKey
 from carelink.vault.derive import Entropy, lp
 from carelink.vault.suites import open_or_none, suite_of
 
-__all__ = ["FieldContext", "Padding", "Value", "kid_of", "open_field", "seal"]
+__all__ = ["FieldContext", "Padding", "Value", "key_id", "kid_of", "open_field", "seal"]
 
 Value = str | bytes | int | date | bool | None
 """What a field can hold. `None`, `""`, `0` and `False` stay four values."""
@@ -161,6 +161,11 @@ def seal(
     return key.header + nonce + key.cipher.encrypt(nonce, plain, context.aad(key.header))
 
 
+def key_id(envelope: bytes) -> bytes:
+    """The key id that the bytes name, unchecked: for finding the key, which then judges them."""
+    return envelope[2:_HEADER]
+
+
 def kid_of(envelope: bytes) -> bytes:
     """The kid that an envelope names.
 
@@ -180,15 +185,20 @@ def kid_of(envelope: bytes) -> bytes:
 def open_field(key: DataKey, context: FieldContext, envelope: bytes) -> Value:
     """The value in an envelope that was sealed for this place under this key.
 
+    A kid is made for one version and one suite: where it is this key's and version or suite are not, the bytes were
+    changed. Only an envelope of another key can be of a version that is not known here.
+
     Raises:
-        CannotJudgeError: an unknown version or suite.
+        CannotJudgeError: an envelope of another key, of an unknown version or suite.
         DecryptError: anything else; always the same text.
     """
-    kid_of(envelope)
     found: tuple[Value] | None = None
-    if envelope[:_HEADER] == key.header:
-        plain = open_or_none(key.cipher, envelope[_HEADER:_BODY], envelope[_BODY:], context.aad(key.header))
+    header = envelope[:_HEADER]
+    if header == key.header:
+        plain = open_or_none(key.cipher, envelope[_HEADER:_BODY], envelope[_BODY:], context.aad(header))
         found = None if plain is None else _decode(plain)
+    elif header[2:] != key.kid:
+        kid_of(envelope)
     if found is None:
         raise DecryptError("a sealed field does not open here")
     return found[0]
