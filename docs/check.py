@@ -32,11 +32,11 @@ LONG = 400
 sys.path.insert(0, str(ROOT / "src"))
 
 PAGES = sorted(
-    path
-    for path in (*ROOT.glob("*.md"), *DOCS.rglob("*.md"))
-    if "evidence" not in path.relative_to(ROOT).parts
+    path for path in (*ROOT.glob("*.md"), *DOCS.rglob("*.md")) if "evidence" not in path.relative_to(ROOT).parts
 )
-MARKED = re.compile(r"^<!-- (?P<mark>(?:run|file:)[^\n]*?) -->\n+```(?P<language>[a-z]+)[^\n]*\n(?P<body>.*?)^```$", re.M | re.S)
+MARKED = re.compile(
+    r"^<!-- (?P<mark>(?:run|file:)[^\n]*?) -->\n+```(?P<language>[a-z]+)[^\n]*\n(?P<body>.*?)^```$", re.M | re.S
+)
 GENERATED = re.compile(r"(<!-- generated: (?P<name>[a-z-]+) -->\n).*?(<!-- end -->)", re.S)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 
@@ -96,7 +96,9 @@ def exit_codes() -> str:
         "CANNOT_JUDGE": "an unknown version, missing evidence, or no trusted key: neither good nor bad can be said",
         "REFUSED": "the one request was refused or deferred",
     }
-    return table(["exit code", "name", "meaning"], [[code.value, f"`{code.name}`", meaning[code.name]] for code in Exit])
+    return table(
+        ["exit code", "name", "meaning"], [[code.value, f"`{code.name}`", meaning[code.name]] for code in Exit]
+    )
 
 
 def outcomes() -> str:
@@ -155,7 +157,9 @@ def channel_info() -> str:
     )
 
 
-def parsers(parser: argparse.ArgumentParser, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str, argparse.ArgumentParser]]:
+def parsers(
+    parser: argparse.ArgumentParser, words: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], str, argparse.ArgumentParser]]:
     """Every command with its words and its one line of help; groups too."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -177,12 +181,20 @@ def options(parser: argparse.ArgumentParser) -> list[list[object]]:
         names = ", ".join(f"`{name}`" for name in action.option_strings) or f"`{action.metavar or action.dest}`"
         value = ""
         if action.option_strings and action.nargs != 0:
-            value = "{" + ", ".join(map(str, action.choices)) + "}" if action.choices else str(action.metavar or action.dest.upper())
+            value = (
+                "{" + ", ".join(map(str, action.choices)) + "}"
+                if action.choices
+                else str(action.metavar or action.dest.upper())
+            )
         elif action.choices:
             value = "{" + ", ".join(map(str, action.choices)) + "}"
         needed = "yes" if action.required else ""
         default = action.default
-        shown = "" if default in (None, "", [], False, argparse.SUPPRESS) else f"`{','.join(default) if isinstance(default, (tuple, list)) else default}`"
+        shown = (
+            ""
+            if default in (None, "", [], False, argparse.SUPPRESS)
+            else f"`{','.join(default) if isinstance(default, (tuple, list)) else default}`"
+        )
         rows.append([names, f"`{value}`" if value else "", needed, shown, (action.help or "").replace("%%", "%")])
     return rows
 
@@ -203,7 +215,9 @@ def cli() -> str:
                 for action in parser._actions
                 if not action.option_strings and not isinstance(action, argparse._SubParsersAction)
             )
-            parts.append(f"`carelink {' '.join(words)}{places}{' [options]' if any(a.option_strings and not isinstance(a, argparse._HelpAction) for a in parser._actions) else ''}`\n")
+            parts.append(
+                f"`carelink {' '.join(words)}{places}{' [options]' if any(a.option_strings and not isinstance(a, argparse._HelpAction) for a in parser._actions) else ''}`\n"
+            )
         if rows:
             parts.append(table(head, rows))
     return "\n".join(parts)
@@ -257,7 +271,10 @@ def pack_rules() -> str:
 def not_checked() -> str:
     from carelink.packs.obligations import not_checked as found
 
-    return table(["id", "about", "not checked", "不检查", "instead"], [[f"`{one.id}`", one.subject, one.en, one.zh, one.instead] for one in found()])
+    return table(
+        ["id", "about", "not checked", "不检查", "instead"],
+        [[f"`{one.id}`", one.subject, one.en, one.zh, one.instead] for one in found()],
+    )
 
 
 def left_to_you() -> str:
@@ -265,7 +282,17 @@ def left_to_you() -> str:
 
     return table(
         ["id", "pack", "duty", "source", "certainty", "what carelink gives"],
-        [[f"`{one.id}`", ", ".join(f"`{name}`" for name in one.packs), one.en, one.source, one.certainty.value, one.carelink or "nothing"] for one in obligations()],
+        [
+            [
+                f"`{one.id}`",
+                ", ".join(f"`{name}`" for name in one.packs),
+                one.en,
+                one.source,
+                one.certainty.value,
+                one.carelink or "nothing",
+            ]
+            for one in obligations()
+        ],
     )
 
 
@@ -275,7 +302,14 @@ def promotional() -> str:
 
     return table(
         ["purpose", "family", "ended by a plain stop"],
-        [[f"`{item.value}`", f"`{item.family.value}`", "yes" if covers_purpose(PROMOTIONAL, item) else "only where it answers this purpose"] for item in Purpose],
+        [
+            [
+                f"`{item.value}`",
+                f"`{item.family.value}`",
+                "yes" if covers_purpose(PROMOTIONAL, item) else "only where it answers this purpose",
+            ]
+            for item in Purpose
+        ],
     )
 
 
@@ -286,7 +320,10 @@ def entry_kinds() -> str:
 
     rows: list[list[object]] = []
     for kind, body in BODIES.items():
-        names = [f"`{field.name}{'?' if field.default is None or field.default == () else ''}`" for field in attrs.fields(body)]
+        names = [
+            f"`{field.name}{'?' if field.default is None or field.default == () else ''}`"
+            for field in attrs.fields(body)
+        ]
         rows.append([f"`{kind}`", first_sentence(body.__doc__), ", ".join(names)])
     return table(["kind", "says", "fields"], rows)
 
@@ -314,7 +351,13 @@ def entry_fields() -> str:
     for kind, form in forms.items():
         for number, field in enumerate(attrs.fields(form)):
             optional = field.default is None or field.default == ()
-            rows.append(["" if number else f"`{kind}`", f"`{field.name}{'?' if optional else ''}`", _type(field.metadata["codec"])])
+            rows.append(
+                [
+                    "" if number else f"`{kind}`",
+                    f"`{field.name}{'?' if optional else ''}`",
+                    _type(field.metadata["codec"]),
+                ]
+            )
     return table(["kind or object", "field", "type"], rows)
 
 
@@ -354,7 +397,10 @@ def entry_words() -> str:
     for kind in (Absent, ClockState, StoreState, AgeBand, Effect, Mode, RecipientRole, Standing):
         found[kind.__name__] = tuple(member.value for member in kind)
     found["ReasonCode"] = ("see [reason codes](reason-codes.md)",)
-    rows = [[name, ", ".join(word if " " in word else f"`{word}`" for word in words)] for name, words in sorted(found.items())]
+    rows = [
+        [name, ", ".join(word if " " in word else f"`{word}`" for word in words)]
+        for name, words in sorted(found.items())
+    ]
     return table(["type", "words"], rows)
 
 
@@ -369,7 +415,9 @@ def divergences() -> str:
     from carelink.audit import divergence
 
     says = dict(re.findall(r'= "([a-z_]+)"\n    """([^"]*)"""', inspect.getsource(divergence)))
-    return table(["divergence", "meaning"], [[f"`{item.value}`", says.get(item.value, "")] for item in divergence.DivergenceCode])
+    return table(
+        ["divergence", "meaning"], [[f"`{item.value}`", says.get(item.value, "")] for item in divergence.DivergenceCode]
+    )
 
 
 def screening(name: str) -> str:
@@ -380,11 +428,19 @@ def screening(name: str) -> str:
     return made
 
 
+def scenario_tables() -> str:
+    from scenario_tables import tables
+
+    return tables(table)
+
+
 def fail_closed() -> str:
     """The fail-closed matrix, from the rows that the test of P2 runs."""
     import importlib.util
 
-    spec = importlib.util.spec_from_file_location("fail_closed_rows", ROOT / "tests" / "promises" / "fail_closed" / "rows.py")
+    spec = importlib.util.spec_from_file_location(
+        "fail_closed_rows", ROOT / "tests" / "promises" / "fail_closed" / "rows.py"
+    )
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -397,7 +453,15 @@ def fail_closed() -> str:
                 name = "" if rows and any(r[0] == f"`{fact}`" for r in rows) else f"`{fact}`"
                 if row.fact == fact and getattr(row, "way", "") == way:
                     word, _, codes = row.says.partition(" ")
-                    rows.append([name, way, row.what, f"{word.upper() if word in ('refuse', 'defer') else word} " + ", ".join(f"`{code}`" for code in codes.split())])
+                    rows.append(
+                        [
+                            name,
+                            way,
+                            row.what,
+                            f"{word.upper() if word in ('refuse', 'defer') else word} "
+                            + ", ".join(f"`{code}`" for code in codes.split()),
+                        ]
+                    )
                 elif row.fact == fact and way in getattr(row, "ways", ()):
                     rows.append([name, way, f"cannot be: {row.why}", ""])
     return table(["fact", "way", "what is broken, and where", "what comes of it on every channel"], rows)
@@ -424,6 +488,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "left-to-you": left_to_you,
     "purposes": promotional,
     "fail-closed": fail_closed,
+    "scenario": scenario_tables,
     "screening-actions": lambda: screening("actions"),
     "screening-lists": lambda: screening("lists"),
     "screening-figures": lambda: screening("figures"),
@@ -493,7 +558,9 @@ def presence() -> Iterator[str]:
     yield from needs("fixtures.md", sorted(CHANGES))
     yield from needs("reason-codes.md", [code.value for code in ReasonCode])
     yield from needs("errors.md", [getattr(error_module, name).code for name in error_module.__all__])
-    yield from needs("purposes.md", [*(item.value for item in vocabulary.Purpose), *(item.value for item in vocabulary.Family)])
+    yield from needs(
+        "purposes.md", [*(item.value for item in vocabulary.Purpose), *(item.value for item in vocabulary.Family)]
+    )
     yield from needs("channel.md", [field.name for field in Capabilities.__attrs_attrs__])
     yield from needs("channel.md", [item.value for item in vocabulary.Outcome])
     yield from needs("channel.md", [item.value for item in vocabulary.DeliveryEvent])
@@ -501,7 +568,10 @@ def presence() -> Iterator[str]:
     yield from needs("pack.md", sorted({kind for kind, _ in KINDS}))
     yield from needs("pack.md", [item.value for item in (*vocabulary.Authority, *vocabulary.Certainty)])
     names = [*(f"carelink.{key}" for key in settings._MAIN), *(f"paths.{key}" for key in settings._PATHS)]
-    names += [*(f"plugins.{key}" for key in settings._PLUGINS), *(f"routes.{kind.value}" for kind in vocabulary.ChannelKind)]
+    names += [
+        *(f"plugins.{key}" for key in settings._PLUGINS),
+        *(f"routes.{kind.value}" for kind in vocabulary.ChannelKind),
+    ]
     yield from needs("settings.md", sorted(names))
     yield from needs("settings.md", environment())
 
@@ -520,12 +590,18 @@ def commands() -> Iterator[str]:
         spans = [*re.findall(r"`(carelink [^`\n]+)`", text)]
         for block in re.findall(r"^```console\n(.*?)^```$", text, re.M | re.S):
             joined = block.replace("\\\n", " ")
-            spans += [line.removeprefix("$ ").strip() for line in joined.splitlines() if line.removeprefix("$ ").strip().startswith("carelink ")]
+            spans += [
+                line.removeprefix("$ ").strip()
+                for line in joined.splitlines()
+                if line.removeprefix("$ ").strip().startswith("carelink ")
+            ]
         for span in spans:
             yield from command(span, page, known, globals_)
 
 
-def command(span: str, page: Path, known: dict[tuple[str, ...], argparse.ArgumentParser], globals_: set[str]) -> Iterator[str]:
+def command(
+    span: str, page: Path, known: dict[tuple[str, ...], argparse.ArgumentParser], globals_: set[str]
+) -> Iterator[str]:
     tokens = [token.strip("[]()") for token in span.split("#")[0].split()[1:]]
     while tokens and tokens[0] in globals_:
         tokens = tokens[1:] if tokens[0] in ("--verbose", "--version", "-h", "--help") else tokens[2:]

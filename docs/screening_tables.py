@@ -49,7 +49,15 @@ def actions() -> str:
             wide = action_of(category, purpose, ChannelKind.SMS)
             names = ["-" if one is None else one.value for one in (shut, wide)]
             cells.append(names[0] if names[0] == names[1] else f"{names[0]}; sms, email: {names[1]}")
-        rows.append([f"`{category.value}`", MEANING[category.value][0], *cells, f"`{REASONS[category]}`", MEANING[category.value][1]])
+        rows.append(
+            [
+                f"`{category.value}`",
+                MEANING[category.value][0],
+                *cells,
+                f"`{REASONS[category]}`",
+                MEANING[category.value][1],
+            ]
+        )
     return _table(["category", "the text", "commercial", "education", "service", "reason", "chief source"], rows)
 
 
@@ -62,7 +70,9 @@ def lists() -> str:
         one = load_list(name)
         words = sum(len(entry.words) + len(entry.domains) for entry in one.entries)
         benign = sum(len(phrase.words) for phrase in one.benign)
-        rows.append([f"`{one.id}`", one.version, len(one.entries), words, len(WordLists([one]).words), benign, one.title_en])
+        rows.append(
+            [f"`{one.id}`", one.version, len(one.entries), words, len(WordLists([one]).words), benign, one.title_en]
+        )
     return _table(["list", "version", "entries", "words", "forms in the automaton", "benign phrases", "title"], rows)
 
 
@@ -75,14 +85,26 @@ def figures() -> str:
 
     found = default_lists()
     text = ""
-    for prefix, says in (("", "Disguised claims, and ordinary texts"), ("fresh_", "Reworded claims, and texts full of listed words")):
+    for prefix, says in (
+        ("", "Disguised claims, and ordinary texts"),
+        ("fresh_", "Reworded claims, and texts full of listed words"),
+    ):
         counted = corpus.figures(found, prefix)
         rows: list[list[object]] = []
         for half in ("seen", "unseen"):
             bad, caught = counted[f"evasion {half}"]
             good, refused = counted[f"benign {half}"]
             held = counted[f"held {half}"][1]
-            rows.append([half, bad, f"{caught} ({caught / bad:.1%})", good, f"{refused} ({refused / good:.1%})", f"{held} ({held / good:.1%})"])
+            rows.append(
+                [
+                    half,
+                    bad,
+                    f"{caught} ({caught / bad:.1%})",
+                    good,
+                    f"{refused} ({refused / good:.1%})",
+                    f"{held} ({held / good:.1%})",
+                ]
+            )
         text += f"{says}:\n\n" + _table(["half", "claims", "caught", "benign texts", "refused", "held"], rows) + "\n"
     kinds: Counter[str] = Counter()
     held_kinds: Counter[str] = Counter()

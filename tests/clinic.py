@@ -209,11 +209,11 @@ def _slow(world: World, slow: RecordingChannel, states: Counter[str]) -> None:
     """A channel that promised to be quick and is not: leases run out, and everybody is reached none the less. Then a
     run is interrupted: those behind the attempt under way were not tried.
     """
-    slow._takes = 6 * SECOND
+    slow.takes = 6 * SECOND
     outcomes = world.link.send_many([world.ask(world.patient(), channel="slow-sms") for _ in range(5)])
     assert all(item.receipt.outcome is Outcome.ACCEPTED for item in outcomes)
     states["handed over: accepted"] += 5
-    slow._takes = 0
+    slow.takes = 0
     world.sms.before_send = _kill
     try:
         world.link.send_many([world.ask(world.patient(), channel="rec-sms") for _ in range(3)])

@@ -50,7 +50,7 @@ from carelink.settings import Settings
 from carelink.stores.closed_logs import put_away
 from carelink.stores.head_copy import read_head_copy, write_head_copy
 from carelink.stores.logfolder import LogFolder
-from carelink.vault.canonical import canonical_email, canonical_phone
+from carelink.vault.canonical import canonical_address
 from carelink.vault.personal import Personal
 from carelink.vocabulary import (
     AddressKind,
@@ -196,6 +196,7 @@ class CareLink:
         name: str | None = None,
         phone: str | None = None,
         email: str | None = None,
+        chat: str | None = None,
         birth_date: date | None = None,
         zone: str = "",
         language: str = "",
@@ -204,12 +205,17 @@ class CareLink:
     ) -> PatientId:
         """Register one patient, or update the one who has this identifier.
 
+        Args:
+            identifier, system: the hospital's own number of the patient, and what kind of number it is.
+            name, birth_date, zone, language, stage: what is known; None or "" where nothing is said.
+            phone, email, chat: verified addresses; `chat` is a chat provider's id of the person.
+
         Raises:
             InvalidInputError: a value is malformed.
         """
         contacts = [
             ContactInput(kind=kind, address=Personal(address), status=ContactStatus.VALID)
-            for kind, address in ((AddressKind.PHONE, phone), (AddressKind.EMAIL, email))
+            for kind, address in ((AddressKind.PHONE, phone), (AddressKind.EMAIL, email), (AddressKind.CHAT, chat))
             if address is not None
         ]
         given = PatientInput(
@@ -593,17 +599,16 @@ class CareLink:
         self.adoption.witnessed(name=verifier.key.name, size=signed.size, digest=digest)
         return signed
 
-    def allow(self, address: str, *, listed: bool = True) -> None:
-        """Put an address on the team's allow-list, or take it off.
+    def allow(self, address: str, *, listed: bool = True, kind: str = "") -> None:
+        """Put an address on the team's allow-list, or take it off. Without a kind, an `@` makes it an email address and
+        all else a phone number.
 
         Raises:
-            InvalidInputError: neither a phone number nor an email address.
+            InvalidInputError: no address of its kind.
         """
-        if "@" in address:
-            token = self.safe.token(AddressKind.EMAIL, canonical_email(address).text)
-        else:
-            token = self.safe.token(AddressKind.PHONE, canonical_phone(address, self.parts.options.region).text)
-        self.adoption.allow([token], listed=listed)
+        found = word(AddressKind, kind or ("email" if "@" in address else "phone"))
+        text = canonical_address(found, address, self.parts.options.region).text
+        self.adoption.allow([self.safe.token(found, text)], listed=listed)
 
     # -- deployment ----------------------------------------------------------------------------------------
 

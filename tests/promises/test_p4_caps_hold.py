@@ -50,7 +50,7 @@ class Machine(RuleBasedStateMachine):
         self.channels = (self.world.email, self.world.sms)
         self.next, self.stops, self.seen, self.stopping, self.requests = [], [], set(), [], []
         for channel in self.channels:
-            channel._takes = takes
+            channel.takes = takes
             channel.script = iter(self.outcome, None)
             channel.before_send = self.before
         self.patients = [self.world.patient(consent=consent, phone=phone) for phone, consent in FIRST]

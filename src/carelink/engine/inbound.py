@@ -24,8 +24,8 @@ from carelink.model.touchpoint import DELIVERY_RANK, fold_delivery
 from carelink.ports.channel import ChannelEvent, ChannelInfo
 from carelink.ports.rows import ContactRow, Gate, ReservationRow
 from carelink.ports.store import Reader, Transaction
-from carelink.vault.canonical import canonical_email, canonical_phone
-from carelink.vocabulary import AddressKind, ContactStatus, DeliveryEvent, StopSource
+from carelink.vault.canonical import canonical_address
+from carelink.vocabulary import ContactStatus, DeliveryEvent, StopSource
 
 __all__ = ["Inbound", "InboundResult"]
 
@@ -136,10 +136,7 @@ class Inbound:
             return None
         raw = event.address.reveal("inbound")
         try:
-            if info.address_kind is AddressKind.PHONE:
-                text = canonical_phone(raw, self.parts.options.region).text
-            else:
-                text = canonical_email(raw).text
+            text = canonical_address(info.address_kind, raw, self.parts.options.region).text
         except CarelinkError:
             return None
         return self.parts.safe.token(info.address_kind, text)

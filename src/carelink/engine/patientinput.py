@@ -17,7 +17,7 @@ from carelink.engine.zones import check_zone
 from carelink.errors import CarelinkError, InvalidInputError
 from carelink.model.ids import PatientId
 from carelink.model.moment import Instant
-from carelink.vault.canonical import Canonical, canonical_email, canonical_id, canonical_phone
+from carelink.vault.canonical import Canonical, canonical_address, canonical_id
 from carelink.vault.personal import Personal
 from carelink.vocabulary import AddressKind, ContactStatus, DisclosureScope, LifecycleStage, Relation
 
@@ -153,8 +153,7 @@ def _addresses(contacts: Sequence[ContactInput], safe: Safe, region: str) -> tup
     """Each address once; the first says of which status."""
     found: dict[bytes, Address] = {}
     for contact in contacts:
-        raw = contact.address.reveal("register")
-        form = canonical_phone(raw, region) if contact.kind is AddressKind.PHONE else canonical_email(raw)
+        form = canonical_address(contact.kind, contact.address.reveal("register"), region)
         token = safe.token(contact.kind, form.text)
         found.setdefault(token, Address(contact.kind, token, form, contact))
     return tuple(found.values())

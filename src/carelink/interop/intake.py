@@ -12,7 +12,7 @@ import attrs
 from carelink.engine.patientinput import ContactInput, PatientInput, RelatedInput
 from carelink.errors import CarelinkError, InvalidInputError, NotFoundError
 from carelink.interop.records import ContactRecord, Fault, PatientRecord, Problem, RelatedRecord, Source
-from carelink.vault.canonical import canonical_email, canonical_id, canonical_phone
+from carelink.vault.canonical import canonical_address, canonical_id
 from carelink.vocabulary import AddressKind
 
 __all__ = ["Intake", "merged", "refused", "take", "unmatched"]
@@ -109,7 +109,7 @@ def _contacts(contacts: Iterable[ContactRecord], region: str, whose: str, intake
 def _valid(kind: AddressKind, region: str, text: str) -> bool | None:
     """Whether the number plan knows the address; None if it is no address at all."""
     try:
-        return canonical_phone(text, region).valid if kind is AddressKind.PHONE else canonical_email(text).valid
+        return canonical_address(kind, text, region).valid
     except InvalidInputError:
         return None
 

@@ -72,6 +72,7 @@ class RecordingChannel:
     Attributes:
         handed: in order.
         script: outcomes to answer with, next first.
+        takes: time that an attempt takes, in microseconds.
         before_send: called just before each attempt counts; may move the clock, stop somebody, or raise.
     """
 
@@ -93,7 +94,7 @@ class RecordingChannel:
         self.script: Iterator[Outcome] = iter(())
         self.before_send: Callable[[Prepared], None] | None = None
         self.after_send: Callable[[Prepared], None] | None = None
-        self._clock, self._takes = clock, takes
+        self._clock, self.takes = clock, takes
         self._bodies: dict[str, str] = {}
         self._links: dict[str, str] = {}
 
@@ -116,7 +117,7 @@ class RecordingChannel:
         if outcome in (Outcome.ACCEPTED, Outcome.AWAITING_HUMAN, Outcome.UNKNOWN):
             key, address = prepared.key, prepared.address.reveal("test")
             self.handed.append(Handed(key, address, self._bodies[key], at, self._links[key]))
-        self._clock.advance(self._takes)
+        self._clock.advance(self.takes)
         if self.after_send is not None:
             self.after_send(prepared)
         return SendResult(outcome=outcome, provider_id=f"id-{prepared.key[:8]}")

@@ -12,8 +12,18 @@ from typing import Any, Final
 import attrs
 
 from carelink.errors import InvalidInputError
+from carelink.vocabulary import AddressKind
 
-__all__ = ["CANONICAL_VERSION", "RESIDENT_ID", "Canonical", "canonical_email", "canonical_id", "canonical_phone"]
+__all__ = [
+    "CANONICAL_VERSION",
+    "RESIDENT_ID",
+    "Canonical",
+    "canonical_address",
+    "canonical_chat",
+    "canonical_email",
+    "canonical_id",
+    "canonical_phone",
+]
 
 CANONICAL_VERSION: Final = 1
 """Version of the forms in this file."""
@@ -24,6 +34,7 @@ RESIDENT_ID: Final = "cn.resident-id"
 _RESIDENT: Final = re.compile(r"[0-9]{17}[0-9X]", re.ASCII)
 _EMAIL: Final = re.compile(r"[^\s@\x00-\x1f\x7f]+@[^\s@.\x00-\x1f\x7f]+(\.[^\s@.\x00-\x1f\x7f]+)*")
 _MAX_EMAIL: Final = 254
+_CHAT: Final = re.compile(r"[^\s\x00-\x1f\x7f]{1,128}")
 _SEPARATOR: Final = "|"
 
 
@@ -80,6 +91,29 @@ def canonical_email(raw: str) -> Canonical:
     if len(text) > _MAX_EMAIL or _EMAIL.fullmatch(text) is None:
         raise InvalidInputError("not an email address", hint="write it as name@domain")
     return Canonical(text)
+
+
+def canonical_chat(raw: str) -> Canonical:
+    """A chat provider's own id of a person, verbatim but for outer blanks: its letters may differ by case.
+
+    Raises:
+        InvalidInputError: empty, too long, or with blanks inside.
+    """
+    text = raw.strip()
+    if _CHAT.fullmatch(text) is None:
+        raise InvalidInputError("not a chat id", hint="the provider's id of the person, at most 128 marks, no blanks")
+    return Canonical(text)
+
+
+def canonical_address(kind: AddressKind, raw: str, region: str) -> Canonical:
+    """The canonical form of an address of this kind; `region` as in `canonical_phone`.
+
+    Raises:
+        InvalidInputError: it is none.
+    """
+    if kind is AddressKind.PHONE:
+        return canonical_phone(raw, region)
+    return canonical_email(raw) if kind is AddressKind.EMAIL else canonical_chat(raw)
 
 
 def canonical_id(system: str, value: str) -> str:

@@ -1,0 +1,1 @@
+"""Scenarios: stories in TOML or YAML, played on the real path under a virtual clock, and compared."""
