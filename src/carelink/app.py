@@ -22,6 +22,7 @@ from carelink.engine.adoption import Adoption, PluginManifest
 from carelink.engine.credentials import Credentials
 from carelink.engine.inbound import Inbound, InboundResult
 from carelink.engine.ledger import GrantOrder, Ledger
+from carelink.engine.lifeevents import plan_ended, returned, transferred
 from carelink.engine.notary import Notary
 from carelink.engine.outcome import Forecast, SendOutcome
 from carelink.engine.outreach import Outreach
@@ -277,6 +278,32 @@ class CareLink:
             InvalidInputError: the stage is unknown.
         """
         self.registration.stage(patient, word(LifecycleStage, stage))
+
+    def transferred(self, patient: PatientId) -> Stopped:
+        """Record that another hospital treats the patient now: care and promotion stop; what is owed to them by duty
+        (a safety recall, a public health notice, a bill, a breach notice, an answer) does not.
+
+        Raises:
+            NotFoundError: the patient is unknown.
+        """
+        return transferred(self.ledger, patient)
+
+    def plan_ended(self, patient: PatientId, *, plans: Iterable[str]) -> Stopped:
+        """Record that plans of care are over, such as a pregnancy, however it ended: nothing of them is sent any more.
+
+        Raises:
+            NotFoundError: the patient is unknown.
+            InvalidInputError: no plan is named, or a name is malformed.
+        """
+        return plan_ended(self.ledger, patient, plans)
+
+    def returned(self, patient: PatientId, *, plans: Iterable[str] = EVERY_PLAN, actor: str) -> list[SuppressionId]:
+        """Lift what `transferred` or `plan_ended` stopped, and nothing that anybody asked to stop.
+
+        Raises:
+            NotFoundError: the patient is unknown.
+        """
+        return returned(self.ledger, patient, by=self.actor(actor), plans=tuple(plans))
 
     # -- consent -------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""`carelink consent import|grant|withdraw|show`: evidence reference required."""
+"""`carelink consent import|grant|withdraw|stop|show`: evidence reference required."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from carelink.interop.intake import merged, refused, unmatched
 from carelink.interop.records import GrantRecord, Problem
 from carelink.model.ids import PatientId, is_ref
 from carelink.model.moment import parse_instant, to_datetime
-from carelink.model.scope import Scope
+from carelink.model.scope import EVERY_PLAN, Scope
 from carelink.vocabulary import GrantState, StopSource
 
 __all__ = ["add", "load_grants", "patient_of"]
@@ -48,13 +48,21 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     grant.add_argument("--until", type=parse_instant)
     grant.add_argument("--separate", action="store_true", help="given specifically for this processing")
     grant.add_argument("--notice", default="", help="version of the notice that was shown")
+    grant.add_argument("--plans", default=EVERY_PLAN, type=split, help="only messages of these plans of care")
     grant.set_defaults(run=_grant)
     withdraw = verbs.add_parser("withdraw", help="take grants back")
     withdraw.add_argument("patient")
     withdraw.add_argument("--purposes", required=True, type=split)
     withdraw.add_argument("--channels", default=("*",), type=split)
     withdraw.add_argument("--evidence", default="")
+    withdraw.add_argument("--plans", default=EVERY_PLAN, type=split, help="grants that meet these plans of care")
     withdraw.set_defaults(run=_withdraw)
+    stop = verbs.add_parser("stop", help="suppress a patient, whatever was granted; releases what waits")
+    stop.add_argument("patient", help="patient id, or identifier (SYSTEM|VALUE)")
+    stop.add_argument("--purposes", required=True, type=split, help="for example marketing,education; * is all")
+    stop.add_argument("--channels", default=("*",), type=split)
+    stop.add_argument("--plans", default=EVERY_PLAN, type=split, help="only messages of these plans of care")
+    stop.set_defaults(run=_stop)
     show = verbs.add_parser("show", help="grants and suppressions of one patient")
     show.add_argument("patient")
     show.set_defaults(run=_show)
@@ -191,6 +199,7 @@ def _grant(args: argparse.Namespace) -> int:
             until=None if args.until is None else to_datetime(args.until),
             separate=args.separate,
             notice=args.notice,
+            plans=args.plans,
         )
     console.print(f"grant {grant} recorded", markup=False)
     return Exit.OK
@@ -199,8 +208,18 @@ def _grant(args: argparse.Namespace) -> int:
 def _withdraw(args: argparse.Namespace) -> int:
     with open_link(args) as link:
         patient = patient_of(link, args.patient)
-        ended = link.withdraw(patient, purposes=args.purposes, channels=args.channels, evidence=args.evidence)
+        ended = link.withdraw(
+            patient, purposes=args.purposes, channels=args.channels, plans=args.plans, evidence=args.evidence
+        )
     console.print(f"{len(ended)} grants ended", markup=False)
+    return Exit.OK
+
+
+def _stop(args: argparse.Namespace) -> int:
+    with open_link(args) as link:
+        patient = patient_of(link, args.patient)
+        done = link.stop(patient, purposes=args.purposes, channels=args.channels, plans=args.plans)
+    console.print(f"{len(done.suppressions)} suppressions added, {len(done.released)} permits released", markup=False)
     return Exit.OK
 
 
@@ -213,10 +232,10 @@ def _show(args: argparse.Namespace) -> int:
             row = reader.patients([patient]).get(patient)
             contacts = reader.contacts([patient]).get(patient, ())
             stops = reader.stops([row.person] if row else [], [contact.token for contact in contacts])
-    table("Grants", ("purposes", "channels", "by", "since", "until", "state", "ended"),
-          [(",".join(g.purposes), ",".join(g.channels), g.by.value, shown_instant(g.since, zone),
+    table("Grants", ("purposes", "channels", "plans", "by", "since", "until", "state", "ended"),
+          [(",".join(g.purposes), ",".join(g.channels), ",".join(g.plans), g.by.value, shown_instant(g.since, zone),
             shown_instant(g.until, zone), g.state.value, shown_instant(g.ended_at, zone)) for g in grants])  # fmt: skip
-    table("Suppressions", ("binds", "purposes", "channels", "source", "since", "until"),
-          [("person" if s.person else "address", ",".join(s.purposes), ",".join(s.channels), s.source.value,
-            shown_instant(s.since, zone), shown_instant(s.until, zone)) for s in stops])  # fmt: skip
+    table("Suppressions", ("binds", "purposes", "channels", "plans", "source", "since", "until"),
+          [("person" if s.person else "address", ",".join(s.purposes), ",".join(s.channels), ",".join(s.plans),
+            s.source.value, shown_instant(s.since, zone), shown_instant(s.until, zone)) for s in stops])  # fmt: skip
     return Exit.OK

@@ -1,4 +1,6 @@
-"""`carelink patients import`: bulk FHIR NDJSON or CSV in; bad rows by line, the rest imported."""
+"""`carelink patients import|event`: bulk FHIR NDJSON or CSV in, bad rows by line, the rest imported; and what happens
+in a patient's life.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import attrs
 
 from carelink.app import CareLink
-from carelink.cli.common import console, error_console, open_link, table
+from carelink.cli.common import console, error_console, open_link, split, table
+from carelink.cli.consent import patient_of
 from carelink.cli.exit_codes import Exit
 from carelink.cli.importing import BATCH, Report, Reporter, parted, watched
 from carelink.engine.registration import PatientInput
@@ -23,12 +27,15 @@ from carelink.interop.intake import refused, take, unmatched
 from carelink.interop.records import GrantRecord, Identifier, PatientRecord, Problem, RelatedRecord, Source
 from carelink.model.ids import PatientId
 from carelink.model.moment import Instant
+from carelink.model.scope import EVERY_PLAN
 from carelink.settings import home_from_environment, load
 from carelink.system import SystemClock
+from carelink.vocabulary import LifecycleStage
 
 __all__ = ["add", "import_records", "register_records", "run_import"]
 
 Person = PatientRecord | RelatedRecord
+_EVENTS: Final = ("died", "transferred", "ended", "returned", "stage")
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -42,6 +49,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     importer.add_argument("--map", type=Path, metavar="FILE", help='with --csv: TOML, "column name" = "field"')
     importer.add_argument("--check", action="store_true", help="read and report; change nothing")
     importer.set_defaults(run=run_import)
+    event = verbs.add_parser("event", help="record a death, a transfer, the end of a plan, a return, or a stage")
+    event.add_argument("patient", help="patient id, or identifier (SYSTEM|VALUE)")
+    event.add_argument("what", choices=_EVENTS, help="ended: a plan of care, such as a pregnancy, however it ended")
+    event.add_argument("--plans", type=split, default=(), help="with ended, returned: for example pregnancy-2026")
+    event.add_argument("--stage", choices=[each.value for each in LifecycleStage], help="with stage: which one")
+    event.add_argument("--actor", help="with returned, which allows again: who says so")
+    event.set_defaults(run=_event)
 
 
 def run_import(args: argparse.Namespace) -> int:
@@ -58,6 +72,32 @@ def run_import(args: argparse.Namespace) -> int:
     title = "Patients checked, nothing changed" if args.check else "Patients imported"
     table(title, ("what", "rows"), [*((name, str(count)) for name, count in counts.items()), *report.rows()])
     return report.finish()
+
+
+def _event(args: argparse.Namespace) -> int:
+    fits = {"plans": ("ended", "returned"), "stage": ("stage",), "actor": ("returned",)}
+    for option, events in fits.items():
+        if getattr(args, option) and args.what not in events:
+            error_console.print(f"carelink: --{option} says nothing about `{args.what}`", markup=False)
+            return Exit.USAGE
+    for what, option in (("ended", "plans"), ("stage", "stage"), ("returned", "actor")):
+        if args.what == what and not getattr(args, option):
+            error_console.print(f"carelink: `{what}` needs --{option}", markup=False)
+            return Exit.USAGE
+    with open_link(args) as link:
+        patient = patient_of(link, args.patient)
+        if args.what == "returned":
+            lifted = link.returned(patient, actor=args.actor, plans=args.plans or EVERY_PLAN)
+            console.print(f"{len(lifted)} suppressions lifted", markup=False)
+        elif args.what in ("transferred", "ended"):
+            done = (
+                link.transferred(patient) if args.what == "transferred" else link.plan_ended(patient, plans=args.plans)
+            )
+            console.print(f"{len(done.suppressions)} suppressions added, {len(done.released)} permits released")
+        else:
+            link.died(patient) if args.what == "died" else link.stage(patient, args.stage)
+            console.print(f"{args.what} recorded", markup=False)
+    return Exit.OK
 
 
 def _region(args: argparse.Namespace) -> str:
@@ -130,10 +170,18 @@ class _Import:
             if isinstance(record, RelatedRecord):
                 self.counts["related persons"] += 1
                 continue
+            self._lived(record, result.patient)
             self.counts["created" if result.created else "updated" if result.changed else "unchanged"] += 1
             if record.same_as is not None:
                 self.merges.append((result.patient, record.same_as, source))
             self.replaced += [(other, result.patient, source) for other in record.replaces]
+
+    def _lived(self, record: PatientRecord, patient: PatientId) -> None:
+        """What a row says of a transfer and of plans that are over; it never takes either back."""
+        if record.transferred:
+            self.link.transferred(patient)
+        for plan in record.ended_plans:
+            self.link.plan_ended(patient, plans=[plan])
 
     def merge(self) -> None:
         """Join the records that are one person."""

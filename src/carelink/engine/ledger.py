@@ -182,9 +182,11 @@ class Ledger:
         self.parts.publisher.tick()
         return stopped
 
-    def lift(self, patient: PatientId, scope: Scope, *, by: str) -> list[SuppressionId]:
-        """Lift the patient's own suppressions that lie within the scope, those of records merged into it too.
-        Suppressions of an address stay: an opt-in lifts only its own person and scope.
+    def lift(
+        self, patient: PatientId, scope: Scope, *, by: str, source: StopSource | None = None
+    ) -> list[SuppressionId]:
+        """Lift the patient's own suppressions that lie within the scope, those of records merged into it too; of this
+        source alone, if one is named. Suppressions of an address stay: an opt-in lifts only its own person and scope.
 
         Raises:
             NotFoundError: the patient is unknown.
@@ -200,7 +202,7 @@ class Ledger:
             now, _ = self.parts.guard.read()
             journal, lifted = Journal(self.parts), []
             for stop in tx.stops(persons, ()):
-                if _within(stop, scope):
+                if _within(stop, scope) and source in (None, stop.source):
                     tx.lift_stop(stop.id, now)
                     journal.lifted(stop.id, by, now)
                     lifted.append(stop.id)

@@ -30,14 +30,15 @@ from carelink.interop.records import (
 )
 from carelink.interop.seen import Seen
 from carelink.interop.words import is_evidence, is_language, is_notice, is_scope, is_zone, tidy
-from carelink.model.scope import ANY
+from carelink.model.scope import ANY, PLAN
 from carelink.vault.personal import Personal
-from carelink.vocabulary import AddressKind, GrantState, RecipientRole, Relation
+from carelink.vocabulary import AddressKind, GrantState, LifecycleStage, RecipientRole, Relation
 
 __all__ = ["read_grants_csv", "read_patients_csv"]
 
-_YES: Final = frozenset({"1", "y", "yes", "true", "是", "已", "已故", "死亡", "已核实"})
+_YES: Final = frozenset({"1", "y", "yes", "true", "是", "已", "已故", "死亡", "已核实", "转院", "已转院"})
 _NO: Final = frozenset({"", "0", "n", "no", "false", "否", "未", "无", "未核实"})
+_STAGES: Final = {item.value: item for item in LifecycleStage}
 _RELATIONS: Final = {
     **{item.value: item for item in Relation},
     "mother": Relation.PARENT, "father": Relation.PARENT, "父母": Relation.PARENT, "父亲": Relation.PARENT,
@@ -167,6 +168,8 @@ def _patient(cells: _Cells, seen: Seen) -> PatientRecord | None:
         cells.fault(Fault.DUPLICATE_ID, "mrn", lost=True)
         return None
     deceased = parse_date(cells.text("deceased")) is not None or cells.answer("deceased", needed=True)
+    transferred = parse_date(cells.text("transferred")) is not None or cells.answer("transferred", needed=True)
+    ended_plans = _ended_plans(cells)
     if cells.lost:
         return None
     seen.add(key)
@@ -190,8 +193,27 @@ def _patient(cells: _Cells, seen: Seen) -> PatientRecord | None:
         contacts=_contacts(cells, "phone", "email"),
         related=_guardian(cells),
         same_as=("mrn", Personal(same_as)) if same_as else None,
+        stage=_stage(cells),
+        transferred=transferred,
+        ended_plans=ended_plans,
         source=cells.source,
     )
+
+
+def _stage(cells: _Cells) -> LifecycleStage | None:
+    text = cells.text("stage").lower()
+    found = _STAGES.get(text)
+    if text and found is None:
+        cells.fault(Fault.BAD_VALUE, "stage", hint=f"one of {', '.join(each.value for each in LifecycleStage)}")
+    return found
+
+
+def _ended_plans(cells: _Cells) -> tuple[str, ...]:
+    """A plan that cannot be read costs the row: a stop that is lost breaks P3."""
+    plans = tuple(plan for plan in _LIST.split(cells.text("ended_plans")) if plan)
+    if any(PLAN.fullmatch(plan) is None for plan in plans):
+        cells.fault(Fault.BAD_VALUE, "ended_plans", hint="names such as recheck-year", lost=True)
+    return plans
 
 
 def _birth_date(cells: _Cells) -> Personal[date] | None:

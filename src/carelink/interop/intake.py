@@ -51,6 +51,7 @@ def _patient(record: PatientRecord, region: str) -> Intake:
             zone=record.zone,
             contacts=_contacts(record.contacts, region, "patient", intake),
             related=tuple(_person(person, region, intake) for person in record.related),
+            stage=record.stage,
         )
     return intake
 

@@ -16,6 +16,7 @@ from carelink.vocabulary import (
     ContactStatus,
     DisclosureScope,
     GrantState,
+    LifecycleStage,
     RecipientRole,
     Relation,
 )
@@ -93,7 +94,7 @@ class RelatedRecord:
 @attrs.frozen(kw_only=True)
 class PatientRecord:
     """A patient. `same_as` names the record that goes on where this one was merged into another; `replaces` names
-    records that were merged into this one.
+    records that were merged into this one. `transferred`: another hospital treats them; `ended_plans` are over.
     """
 
     identifiers: tuple[Identifier, ...]
@@ -106,6 +107,9 @@ class PatientRecord:
     related: tuple[RelatedRecord, ...] = ()
     same_as: Identifier | None = None
     replaces: tuple[Identifier, ...] = ()
+    stage: LifecycleStage | None = None
+    transferred: bool = False
+    ended_plans: tuple[str, ...] = ()
     source: Source
 
 
