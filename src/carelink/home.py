@@ -250,9 +250,10 @@ def in_memory(
     actor: str = "test",
     clock: Clock | None = None,
     entropy: Entropy = system_entropy,
+    synthetic: bool = True,
 ) -> CareLink:
     """A whole `CareLink` that ends with the process, for tests and for trying things: store and keys in memory, the
-    same engine, the same policy. It can never leave sandbox mode.
+    same engine, the same policy. Unless `synthetic` is false, it can never leave sandbox mode.
 
     The log is published into a temporary folder, removed by `close`, because tiles are files; like every published
     log it holds no personal data. Nothing else touches the disk. What was handed over is kept by the channels:
@@ -265,6 +266,7 @@ def in_memory(
         channels: your own; else `memory-email` and `memory-sms`. Kinds are routed to the first of each.
         actor: who adopts the policy.
         clock, entropy: the system's, unless a test says otherwise (`carelink.testing.fakes`).
+        synthetic: as in `init`.
 
     Raises:
         InvalidInputError: the zone is not an IANA zone.
@@ -296,7 +298,7 @@ def in_memory(
             clock=clock or SystemClock(),
             entropy=entropy,
         )
-        _begin(wiring, zone=zone, synthetic=True)
+        _begin(wiring, zone=zone, synthetic=synthetic)
         return _adopted(_Fleeting(wiring, folder), data, actor)
     except BaseException:
         folder.cleanup()

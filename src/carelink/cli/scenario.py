@@ -8,7 +8,7 @@ from pathlib import Path
 
 from carelink.cli.common import console, is_chinese
 from carelink.cli.exit_codes import Exit
-from carelink.consent.explain import explain
+from carelink.consent.explain import explain_all
 from carelink.engine.outcome import Forecast, SendOutcome
 from carelink.errors import InvalidInputError
 from carelink.scenario.bundled import bundled_scenarios
@@ -26,7 +26,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     run = verbs.add_parser("run", help="play stories; needs no home and reaches nobody")
     run.add_argument("files", nargs="*", metavar="FILE", help="stories in TOML or YAML")
     run.add_argument("--bundled", action="store_true", help="the worked scenarios that come with carelink")
-    run.add_argument("--explain", action="store_true", help="for every decision, each failed rule with its source")
+    run.add_argument(
+        "--explain", action="store_true", help="for every decision, what each rule says; a failed one with its source"
+    )
     run.add_argument("--quiet", action="store_true", help="one line a story, unless something differs")
     run.add_argument("--json", action="store_true", help="one JSON object a story")
     run.set_defaults(run=_run)
@@ -125,7 +127,7 @@ def _explain(step: StepReport, *, chinese: bool) -> None:
             continue
         if len(step.result.asked) > 1:
             console.print(f"          {label}: {outcome.effect.value}", markup=False)
-        for line in explain(outcome.decision, step.policy, "zh" if chinese else "en"):
+        for line in explain_all(outcome.decision, step.policy, "zh" if chinese else "en"):
             console.print(f"          {line}", markup=False)
 
 

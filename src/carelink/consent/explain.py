@@ -9,7 +9,7 @@ from carelink.consent.verdict import Decision, Verdict
 from carelink.model.moment import iso
 from carelink.vocabulary import Authority, Certainty
 
-__all__ = ["explain"]
+__all__ = ["explain", "explain_all"]
 
 _AUTHORITY = {
     Authority.LAW: ("law", "法律法规"),
@@ -38,6 +38,21 @@ def explain(decision: Decision, policy: Policy | None, lang: str = "en") -> tupl
     """One line a reason, in conflict order; none for a permit. `lang` is "en" or "zh"."""
     rules = {} if policy is None else {compiled.rule.id: compiled.rule for compiled in policy.rules}
     return tuple(_line(verdict, rules.get(verdict.rule), lang) for verdict in decision.reasons)
+
+
+def explain_all(decision: Decision, policy: Policy | None, lang: str = "en") -> tuple[str, ...]:
+    """One line a rule that applied: those of `explain` first, then each rule that permits, by its title."""
+    rules = {} if policy is None else {compiled.rule.id: compiled.rule for compiled in policy.rules}
+    passing = [verdict for verdict in decision.verdicts if verdict.reason is None]
+    return explain(decision, policy, lang) + tuple(
+        _passed(verdict, rules.get(verdict.rule), lang) for verdict in passing
+    )
+
+
+def _passed(verdict: Verdict, rule: Rule | None, lang: str) -> str:
+    if rule is None:
+        return f"{verdict.effect.value} [{verdict.rule}]"
+    return f"{verdict.effect.value} [{verdict.rule}: {rule.title_zh if lang == 'zh' else rule.title_en}]"
 
 
 def _line(verdict: Verdict, rule: Rule | None, lang: str) -> str:

@@ -31,6 +31,7 @@ from carelink.vocabulary import (
     DisclosureScope,
     GrantMethod,
     LifecycleStage,
+    Mode,
     RecipientRole,
     Relation,
 )
@@ -78,7 +79,7 @@ class Play:
         packs = [story.packs[name] for name in story.body["scenario"]["packs"]]
         self._first = self.link = in_memory(
             zone=story.zone, packs=packs, channels=tuple(self.channels.values()), actor="scenario", clock=self.clock,
-            entropy=SeededEntropy(story.seed),
+            entropy=SeededEntropy(story.seed), synthetic=False,
         )  # fmt: skip
         try:
             self._set_up(story)
@@ -87,6 +88,8 @@ class Play:
             raise
 
     def _set_up(self, story: Story) -> None:
+        if (mode := Mode(story.body["scenario"].get("mode", Mode.SANDBOX))) is not Mode.SANDBOX:
+            self.mode(mode)
         for number, staff in enumerate(story.body.get("staff", ()), 1):
             self.staff(staff, f"staff[{number}]")
         for number, content in enumerate(story.body.get("content", ()), 1):
@@ -101,6 +104,17 @@ class Play:
     def restart(self) -> None:
         """What a new process would see: everything durable, nothing in memory."""
         self.link = CareLink(self._first.wiring)
+
+    def mode(self, mode: str) -> None:
+        """Change how far the deployment may reach. The channels only record, whatever they say of themselves."""
+        self.link.set_mode(Mode(mode), actor="scenario", checks=0)
+
+    def allow(self, labels: Sequence[str], where: str) -> None:
+        """Put patients' phones and mailboxes on the team's list."""
+        for person in self.everybody(labels, where):
+            for kind in (AddressKind.PHONE, AddressKind.EMAIL):
+                if kind in person.addresses:
+                    self.link.allow(person.addresses[kind])
 
     # -- moments -------------------------------------------------------------------------------------------
 
@@ -127,7 +141,8 @@ class Play:
             kind = ChannelKind(one["kind"])
             address = AddressKind(one.get("address", _ADDRESS[kind]))
             made.append(RecordingChannel(one["name"], kind, address, clock=self.clock, latency=_LATENCY,
-                                         lookup=one.get("lookup", False)))  # fmt: skip
+                                         lookup=one.get("lookup", False),
+                                         local=not one.get("outside", False)))  # fmt: skip
         return made
 
     def channel(self, name: str, where: str) -> RecordingChannel:
@@ -300,6 +315,18 @@ class Play:
             key = self.link.safe.try_open(person.id, "related", row.id, "key", sealed[row.id, "key"])
             assert key is not None
             person.relatives[str(key.reveal("scenario"))].related = row.id
+
+    def contact(self, given: Mapping[str, Any], where: str) -> None:
+        """Say what is known of an address of a patient."""
+        person, kind = self.person(given["patient"], where), AddressKind(given["kind"])
+        if kind not in person.addresses:
+            raise InvalidInputError(f"{where}.kind: the patient has no such address", hint="see `contacts`")
+        said = ContactInput(kind=kind, address=Personal(person.addresses[kind]), status=ContactStatus(given["status"]))
+        (done,) = self.link.register_many(
+            [PatientInput(identifiers=(("mrn", Personal(f"S-{person.label}")),), contacts=(said,), known=True)]
+        )
+        if done.error is not None:
+            raise done.error
 
     # -- consent -------------------------------------------------------------------------------------------
 

@@ -36,6 +36,8 @@ def compare(play: Play, step: Mapping[str, Any], result: Result, where: str) -> 
     """Every expectation of a step that was not met. A request that ended in an error nobody expected is one as well."""
     expect = step.get("expect", {})
     found = [difference for key, value in expect.items() for difference in _CHECKS[key](play, value, result, where)]
+    if result.killed and "killed" not in expect:
+        found.append(Difference("killed", "no", "the process was killed"))
     if result.error and "error" not in expect:
         found.append(Difference("error", "none", result.error))
     return found
@@ -156,6 +158,15 @@ def _fails_at(_: Play, value: int, result: Result, __: str) -> Iterator[Differen
     yield from _differs("fails_at", value, result.fails_at)
 
 
+def _state(_: Play, value: dict[str, object], result: Result, __: str) -> Iterator[Difference]:
+    for key, wanted in value.items():
+        yield from _differs(f"state.{key}", wanted, result.state.get(key))
+
+
+def _killed(_: Play, value: bool, result: Result, __: str) -> Iterator[Difference]:  # noqa: FBT001
+    yield from _differs("killed", value, result.killed)
+
+
 def _error(_: Play, value: str, result: Result, __: str) -> Iterator[Difference]:
     yield from _differs("error", value, result.error)
 
@@ -184,6 +195,8 @@ _CHECKS: Final[Mapping[str, Callable[[Play, Any, Result, str], Iterator[Differen
     "actions": _actions,
     "findings": _findings,
     "fails_at": _fails_at,
+    "state": _state,
+    "killed": _killed,
     "error": _error,
     "entries": _entries,
 }

@@ -71,6 +71,9 @@ def parse_story(data: bytes, *, yaml: bool = False, beside: Path | None = None) 
     ZoneInfo(zone)
     named = [*head["packs"], *(name for step in body["step"] for name in step.get("adopt", ()))]
     _check_words(body)
+    own = {one["name"]: one["text"].encode() for one in body.get("pack", ())}
+    if len(own) != len(body.get("pack", ())) or own.keys() & set(bundled()):
+        raise InvalidInputError("pack: two packs are called alike", hint="a story's own packs have names of their own")
     return Story(
         id=head["id"],
         title=head["title"],
@@ -78,7 +81,7 @@ def parse_story(data: bytes, *, yaml: bool = False, beside: Path | None = None) 
         start=moment(head["start"], _EPOCH, zone, "scenario.start"),
         seed=head.get("seed", 1),
         body=body,
-        packs={name: _pack(name, beside) for name in named},
+        packs={name: own[name] if name in own else _pack(name, beside) for name in named},
     )
 
 
@@ -117,7 +120,8 @@ def _pack(name: str, beside: Path | None) -> bytes:
     if beside is not None and (file := beside / name).is_file():
         return file.read_bytes()
     raise InvalidInputError(
-        "scenario.packs: neither a bundled pack nor a file beside the story", hint=f"bundled: {', '.join(bundled())}"
+        "scenario.packs: neither a bundled pack nor a file beside the story, nor a `[[pack]]` in it",
+        hint=f"bundled: {', '.join(bundled())}",
     )
 
 

@@ -125,7 +125,7 @@ def _schedule(story: Story) -> tuple[dict[int, _Running], list[tuple[Instant, in
     for number, step in enumerate(story.steps, 1):
         where = f"step[{number}]"
         at = moment(step["at"], at, story.zone, f"{where}.at") if "at" in step else at
-        asks: list[Asked | None] = [*asks_of(step, at, where, number)] or [None]
+        asks: list[Asked | None] = [*asks_of(step, at, story.zone, where, number)] or [None]
         running[number] = _Running(number=number, step=step, where=where, at=at, left=len(asks))
         rounds += [(at if asked is None else asked.at, number, asked) for asked in asks]
     return running, sorted(rounds, key=lambda one: (one[0], one[1]))

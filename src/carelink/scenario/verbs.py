@@ -12,15 +12,18 @@ from carelink.content.screening.screen import screen_rendered
 from carelink.engine.inbound import InboundResult
 from carelink.engine.outcome import Forecast, SendOutcome
 from carelink.errors import CarelinkError, InvalidInputError
-from carelink.model.moment import DAY, SECOND, Instant
+from carelink.model.moment import DAY, SECOND, Instant, to_datetime
 from carelink.model.request import Request
 from carelink.packs.screening_lists import default_lists
 from carelink.ports.channel import ChannelEvent
 from carelink.scenario.cast import Person, Play, scope_of
+from carelink.scenario.moments import moment
 from carelink.scenario.proof import first_bad_entry
-from carelink.testing.fakes import Handed
+from carelink.scenario.quirks import Killed, provider
+from carelink.scenario.record import record_of
+from carelink.testing.fakes import Handed, RecordingChannel
 from carelink.vault.personal import Personal
-from carelink.vocabulary import ChannelKind, DeliveryEvent, Outcome, Purpose
+from carelink.vocabulary import ChannelKind, DeliveryEvent, Purpose
 
 __all__ = ["Asked", "Result", "asks_of", "run_ask", "run_verb"]
 
@@ -40,6 +43,8 @@ class Result:
         left: messages that left, with the channel.
         findings: reasons that screening found.
         fails_at: the entry that verification named; -1 if it named none.
+        state: what is on record of a patient who was looked at.
+        killed: the process died in it, as a far end was told to let it.
         error: code of the error the call ended with.
     """
 
@@ -48,6 +53,8 @@ class Result:
     inbound: list[InboundResult] = attrs.field(factory=list)
     findings: list[str] = attrs.field(factory=list)
     entries: list[bytes] = attrs.field(factory=list)
+    state: dict[str, object] = attrs.field(factory=dict)
+    killed: bool = False
     fails_at: int | None = None
     error: str = ""
 
@@ -63,12 +70,14 @@ class Asked:
     key: str
 
 
-def asks_of(step: Mapping[str, Any], at: Instant, where: str, number: int) -> list[Asked]:
+def asks_of(step: Mapping[str, Any], at: Instant, zone: str, where: str, number: int) -> list[Asked]:
     """The rounds of asks of a step, empty if it asks for nothing."""
     verb = next((name for name in _ASKS if name in step), None)
     if verb is None:
         return []
     given = step[verb]
+    if "parts" in given:
+        return _parts(step, at, zone, where, number)
     times, every = (given["times"], given.get("every", 1)) if verb == "programme" else (1, 1)
     key = given.get("key", step.get("name", f"step-{number}"))
     return [
@@ -83,6 +92,22 @@ def asks_of(step: Mapping[str, Any], at: Instant, where: str, number: int) -> li
     ]
 
 
+def _parts(step: Mapping[str, Any], at: Instant, zone: str, where: str, number: int) -> list[Asked]:
+    """The rounds of a programme whose parts have moments of their own: pure expansion, a part's keys before its own."""
+    given = step["programme"]
+    whole = {key: value for key, value in given.items() if key != "parts"}
+    key = given.get("key", step.get("name", f"step-{number}"))
+    made = []
+    for place, part in enumerate(given["parts"], 1):
+        here = f"{where}.programme.parts[{place}]"
+        own = {name: value for name, value in part.items() if name != "after"}
+        due = moment(part["after"], at, zone, f"{here}.after")
+        if due < at:
+            raise InvalidInputError(f"{here}.after: before the programme begins", hint="`+0d`, `+7d 09:00`")
+        made.append(Asked(at=due, verb="programme", given={**whole, **own}, where=here, key=f"{key}#{place}"))
+    return made
+
+
 def run_ask(play: Play, asked: Asked, result: Result, start: Instant) -> None:
     """Ask once for everybody that a round names."""
     people = play.everybody(asked.given["to"], f"{asked.where}.to")
@@ -93,10 +118,15 @@ def run_ask(play: Play, asked: Asked, result: Result, start: Instant) -> None:
     ]
     link = play.link
     found: list[SendOutcome | Forecast]
-    if asked.verb == "preview":
-        found = [*link.preview_many(requests)]
-    else:
-        found = [*(link.permit_many(requests) if asked.verb == "permit" else link.send_many(requests))]
+    try:
+        if asked.verb == "preview":
+            found = [*link.preview_many(requests)]
+        else:
+            found = [*(link.permit_many(requests) if asked.verb == "permit" else link.send_many(requests))]
+    except Killed:
+        result.killed = True
+        play.restart()
+        return
     for person, outcome in zip(people, found, strict=True):
         if outcome.error is not None:
             result.error = result.error or outcome.error.code
@@ -119,9 +149,7 @@ def _request(play: Play, asked: Asked, person: Person, key: str, start: Instant)
 
 def _reply(play: Play, given: Mapping[str, Any], where: str, results: Mapping[str, Result]) -> Result:
     channel = play.channel(given["channel"], f"{where}.channel")
-    address = _who(play, given["from"], f"{where}.from").addresses.get(channel.info.address_kind)
-    if address is None:
-        raise InvalidInputError(f"{where}.from: has no address of this channel", hint="see `contacts`")
+    address = _address(play, given["from"], channel, f"{where}.from")
     key = None
     if "to" in given:
         left = _named(results, given["to"], f"{where}.to").left
@@ -134,6 +162,13 @@ def _reply(play: Play, given: Mapping[str, Any], where: str, results: Mapping[st
         at=play.clock.now(),
     )
     return Result(inbound=play.link.inbound(channel.info.name, [event]))
+
+
+def _address(play: Play, label: str, channel: RecordingChannel, where: str) -> str:
+    address = _who(play, label, where).addresses.get(channel.info.address_kind)
+    if address is None:
+        raise InvalidInputError(f"{where}: has no address of this channel", hint="see `contacts`")
+    return address
 
 
 def _who(play: Play, label: str, where: str) -> Person:
@@ -151,6 +186,14 @@ def _named(results: Mapping[str, Result], name: str, where: str) -> Result:
 
 def _report(play: Play, given: Mapping[str, Any], where: str, results: Mapping[str, Result]) -> Result:
     result = Result()
+    if "from" in given:
+        channel = play.channel(given.get("channel", ""), f"{where}.channel")
+        address = _address(play, given["from"], channel, f"{where}.from")
+        event = ChannelEvent(
+            event=DeliveryEvent(given["event"]), address=Personal(address), at=play.clock.now(),
+            event_id=f"{given['from']}-{given['event']}-{play.clock.monotonic()}",
+        )  # fmt: skip
+        return Result(inbound=play.link.inbound(channel.info.name, [event] * given.get("times", 1)))
     for name, handed in _named(results, given["of"], f"{where}.of").left:
         event = ChannelEvent(
             event=DeliveryEvent(given["event"]), key=handed.key, address=Personal(handed.address), at=play.clock.now(),
@@ -162,26 +205,29 @@ def _report(play: Play, given: Mapping[str, Any], where: str, results: Mapping[s
 
 def _withdraw(play: Play, given: Mapping[str, Any], where: str) -> None:
     scope = scope_of(given)
-    play.link.withdraw(
-        play.person(given["patient"], where).id, purposes=scope.purposes, channels=scope.channels, plans=scope.plans,
-        evidence="told the desk",
-    )  # fmt: skip
+    for person in play.everybody(given["patient"], f"{where}.patient"):
+        play.link.withdraw(
+            person.id, purposes=scope.purposes, channels=scope.channels, plans=scope.plans,
+            evidence="told the desk",
+        )  # fmt: skip
 
 
 def _stop(play: Play, given: Mapping[str, Any], where: str) -> None:
     scope = scope_of(given)
-    play.link.stop(
-        play.person(given["patient"], where).id, purposes=scope.purposes, channels=scope.channels, plans=scope.plans,
-        source=given.get("source", "staff"),
-    )  # fmt: skip
+    for person in play.everybody(given["patient"], f"{where}.patient"):
+        play.link.stop(
+            person.id, purposes=scope.purposes, channels=scope.channels, plans=scope.plans,
+            source=given.get("source", "staff"),
+        )  # fmt: skip
 
 
 def _lift(play: Play, given: Mapping[str, Any], where: str) -> None:
     scope = scope_of(given)
-    play.link.lift(
-        play.person(given["patient"], where).id, purposes=scope.purposes, channels=scope.channels, plans=scope.plans,
-        actor="desk",
-    )  # fmt: skip
+    for person in play.everybody(given["patient"], f"{where}.patient"):
+        play.link.lift(
+            person.id, purposes=scope.purposes, channels=scope.channels, plans=scope.plans,
+            actor="desk",
+        )  # fmt: skip
 
 
 def _merge(play: Play, given: Mapping[str, Any], where: str) -> None:
@@ -207,14 +253,29 @@ def _screen(play: Play, given: Mapping[str, Any], where: str) -> Result:
     return Result(findings=sorted({str(reason) for reason in reasons if reason}))
 
 
-def _provider(play: Play, given: Mapping[str, Any], where: str) -> None:
-    channel = play.channel(given["channel"], f"{where}.channel")
-    if "answers" in given:
-        channel.script = iter([Outcome(answer) for answer in given["answers"]])
-    if "takes" in given:
-        channel.takes = given["takes"] * SECOND
-    if "told" in given:
-        channel.capabilities = attrs.evolve(channel.capabilities, lookup=given["told"])
+def _number(play: Play, given: Mapping[str, Any], where: str) -> None:
+    until = play.when(given, "until", where)
+    play.link.approval_number(
+        given["template"], given.get("version", 1), number=given["number"], actor="office",
+        until=None if until is None else to_datetime(until),
+    )  # fmt: skip
+
+
+def _provider_template(play: Play, given: Mapping[str, Any], where: str) -> None:
+    name = play.channel(given["channel"], f"{where}.channel").info.name
+    play.link.provider_template(
+        given["template"], given.get("version", 1), channel=name, state=given["state"], provider_id="S1", actor="office"
+    )
+
+
+def _retract(play: Play, given: Mapping[str, Any], where: str) -> None:
+    del where
+    play.link.adoption.retract(given["template"], given.get("version", 1), by=play.link.actor("office"))
+
+
+def _recover(play: Play, given: Any, where: str) -> None:
+    del given, where
+    play.link.recover()
 
 
 def _stage(play: Play, given: Mapping[str, Any], where: str) -> None:
@@ -247,9 +308,17 @@ _VERBS: Final[Mapping[str, _Verb]] = {
     "credential": Play.staff,
     "end_credential": _end_credential,
     "screen": _screen,
-    "provider": _provider,
+    "provider": provider,
     "adopt": lambda play, names, _: _adopt(play, names),
     "clock_steps": lambda play, seconds, _: play.clock.step(seconds * SECOND),
+    "withdraw_content": _retract,
+    "provider_template": _provider_template,
+    "approval_number": _number,
+    "contact": Play.contact,
+    "look": lambda play, label, where: Result(state=record_of(play, label, where)),
+    "recover": _recover,
+    "mode": lambda play, mode, _: play.mode(mode),
+    "allow": Play.allow,
     "restart": _restart,
     "tamper": lambda play, given, _: Result(fails_at=first_bad_entry(play.link, alter=given["entry"])),
     "note": lambda *_: None,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import attrs
+
 from carelink.audit.kinds import Kind
-from carelink.consent.reasons import ReasonCode
-from carelink.engine.optout import Reply
+from carelink.scenario.expectations import EXPECT, STATE, TOTALS
 from carelink.scenario.forms import (
     Field,
     Form,
@@ -23,12 +24,13 @@ from carelink.scenario.forms import (
 from carelink.vocabulary import (
     AddressKind,
     ChannelKind,
+    ContactStatus,
     DataClass,
     DeliveryEvent,
     DisclosureScope,
-    Effect,
     GrantMethod,
     LifecycleStage,
+    Mode,
     Outcome,
     ProviderState,
     Purpose,
@@ -40,7 +42,6 @@ from carelink.vocabulary import (
 
 __all__ = ["FORMS", "STORY", "VERBS", "schema"]
 
-_COUNTS: Final = {"type": "integer", "minimum": 0}
 _SCOPE: Final = (
     Field("purposes", listed(text()), "purposes, families such as `care`, or `*`", required=True),
     Field("channels", listed(text()), "channel kinds (`sms`, `email`, `chat`, `task`), or `*`; left out: `*`"),
@@ -54,6 +55,16 @@ CHANNEL: Final = Form(
         Field("kind", words(ChannelKind), "what it is to a patient; consent and caps speak of kinds", required=True),
         Field("address", words(AddressKind), "addresses it takes; left out: phone for sms and task, else as the kind"),
         Field("lookup", flag(), "the far end can tell whether a message was handed over"),
+        Field("outside", flag(), "what it is handed leaves the machine: it works in mode team or live only"),
+    ),
+)
+PACK: Final = Form(
+    "pack",
+    (
+        Field(
+            "name", text(), "name by which `packs` and `adopt` call it; not the name of a bundled pack", required=True
+        ),
+        Field("text", text(), "the pack, as a pack file would hold it", required=True),
     ),
 )
 STAFF: Final = Form(
@@ -152,13 +163,22 @@ _ASK: Final = (
     Field("key", text(), "the caller's own key; the same key never goes twice; left out: made up"),
 )
 ASK: Final = Form("ask", _ASK)
+PART: Final = Form(
+    "part",
+    (
+        Field("after", instant(), "when, from the beginning of the programme: `+0d`, `+7d 09:00`", required=True),
+        *(attrs.evolve(field, required=False, means=f"{field.means}; left out: the programme's") for field in _ASK),
+    ),
+)
 PROGRAMME: Final = Form(
     "programme",
     (
         *_ASK,
-        Field("times", number(1), "how many contacts", required=True),
-        Field("every", number(1), "days between two; left out: 1"),
+        Field("times", number(1), "how many contacts, at even distances"),
+        Field("every", number(1), "with `times`: days between two; left out: 1"),
+        Field("parts", tables(PART), "instead of `times`: each contact with its own moment, and what differs in it"),
     ),
+    one_of=("times", "parts"),
 )
 REPLY: Final = Form(
     "reply",
@@ -172,12 +192,18 @@ REPLY: Final = Form(
 REPORT: Final = Form(
     "report",
     (
-        Field("of", text(), "name of the step whose message it reports on", required=True),
+        Field("of", text(), "name of the step whose message it reports on"),
+        Field("from", text(), "instead of `of`: patient or relative it is about, without any message of ours"),
+        Field("channel", text(), "with `from`: channel kind or name of a channel"),
         Field("event", words(DeliveryEvent), "what the far end reports", required=True),
         Field("times", number(1), "reported so often; left out: once"),
     ),
+    one_of=("of", "from"),
 )
-SCOPED: Final = Form("scoped", (Field("patient", text(), "label of the patient", required=True), *_SCOPE))
+SCOPED: Final = Form(
+    "scoped",
+    (Field("patient", listed(text()), "patient, patients or group", required=True), *_SCOPE),
+)
 STOP: Final = Form(
     "stop",
     (*SCOPED.fields, Field("source", words(StopSource), "where it came from; left out: staff")),
@@ -228,7 +254,40 @@ QUIRK: Final = Form(
         Field("channel", text(), "name of the channel", required=True),
         Field("answers", listed(words(Outcome)), "what its next attempts come to"),
         Field("takes", number(), "seconds that an attempt takes from now on"),
+        Field(
+            "dies", words(("before", "after")), "our own process is killed at the next attempt, before or after it left"
+        ),
+        Field("early", words(DeliveryEvent), "with its next message this report comes before the answer"),
         Field("told", flag(), "whether it knows, when asked later, what it took; left out: as it was"),
+    ),
+)
+_VERSION: Final = (
+    Field("template", text(), "content", required=True),
+    Field("version", number(1), "its version; left out: 1"),
+)
+RETRACT: Final = Form("withdraw_content", _VERSION)
+REGISTERED: Final = Form(
+    "provider_template",
+    (
+        *_VERSION,
+        Field("channel", text(), "name of the channel", required=True),
+        Field("state", words(ProviderState), "where it stands with the provider now", required=True),
+    ),
+)
+NUMBER: Final = Form(
+    "approval_number",
+    (
+        *_VERSION,
+        Field("number", text(), "the regulator's number; an empty text takes it away", required=True),
+        Field("until", instant(), "end of its validity"),
+    ),
+)
+CONTACT: Final = Form(
+    "contact",
+    (
+        Field("patient", text(), "label of the patient", required=True),
+        Field("kind", words(AddressKind), "which address", required=True),
+        Field("status", words((ContactStatus.VALID, ContactStatus.INVALID)), "what is known of it now", required=True),
     ),
 )
 TAMPER: Final = Form(
@@ -259,36 +318,19 @@ VERBS: Final = (
     Field("provider", table(QUIRK), "how a far end behaves from now on"),
     Field("adopt", listed(text()), "packs in force from now on, as in `scenario.packs`"),
     Field("clock_steps", number(-86_400), "seconds by which the machine's clock is set wrong"),
+    Field("withdraw_content", table(RETRACT), "content is taken out of use, for good"),
+    Field("provider_template", table(REGISTERED), "a provider approves or rejects content"),
+    Field("approval_number", table(NUMBER), "the regulator's number is recorded, or taken away"),
+    Field("contact", table(CONTACT), "an address turns out to be good, or over"),
+    Field("look", text(), "look at a patient; `expect.state` says what must be there"),
+    Field("recover", flag(), "claims of a killed run are settled, as the next `send` would by itself"),
+    Field("mode", words(Mode), "how far the deployment may reach from now on"),
+    Field("allow", listed(text()), "patients or groups whose phones and mailboxes go on the team's list"),
     Field("restart", flag(), "the process ends and starts again"),
     Field("tamper", table(TAMPER), "one entry of an exported copy is altered, and the copy verified"),
     Field("note", text(), "something the hospital's own people or programs do; the gate is not asked"),
 )
 
-EXPECT: Final = Form(
-    "expect",
-    (
-        Field("effect", words(Effect), "what the gate says"),
-        Field("reasons", listed(words(ReasonCode)), "every reason, no more and no less; of a group: of anybody"),
-        Field("among", listed(words(ReasonCode)), "reasons that must be among the others"),
-        Field("rules", listed(text()), "rules that must have failed, by id"),
-        Field("earliest", instant(), "when it would first be permitted"),
-        Field("outcome", words(Outcome), "what the hand-over came to"),
-        Field("role", words(RecipientRole), "who was written to: the patient, the guardian, a relative"),
-        Field("channel", text(), "channel by which it left"),
-        Field("contains", listed(text()), "words that the text that left holds"),
-        Field("omits", listed(text()), "words that the text that left must not hold"),
-        Field("left", number(), "messages that left in this step"),
-        Field("counts", mapping("a table of numbers", _COUNTS), "of a group: how often each effect and reason came"),
-        Field("repeated", flag(), "the key was used before, and nothing was sent now"),
-        Field("released", text(), "why the permit ended without an attempt"),
-        Field("reply", words([reply.value for reply in Reply]), "what the words were taken for"),
-        Field("actions", listed(text()), "what was done about them"),
-        Field("findings", listed(words(ReasonCode)), "what screening found, as reasons"),
-        Field("fails_at", number(), "the entry that verification names"),
-        Field("error", text(), "code of the error that the call ends with"),
-        Field("entries", mapping("a table of numbers", _COUNTS), "entries of the log that this step made, by kind"),
-    ),
-)
 STEP: Final = Form(
     "step",
     (
@@ -300,22 +342,16 @@ STEP: Final = Form(
     ),
     one_of=tuple(field.name for field in VERBS),
 )
-TOTALS: Final = Form(
-    "totals",
-    (
-        Field("left", mapping("a table of numbers", _COUNTS), "messages that left, by channel"),
-        Field("entries", mapping("a table of numbers", _COUNTS), "entries of the log since the first step, by kind"),
-    ),
-)
 HEAD: Final = Form(
     "scenario",
     (
         Field("id", text(), "short name", required=True),
         Field("title", text(), "what the story is about", required=True),
         Field("source", text(), "where the story comes from"),
-        Field("packs", listed(text()), "bundled packs by name, or files beside this one", required=True),
+        Field("packs", listed(text()), "bundled packs, packs of this story, or files beside it", required=True),
         Field("zone", text(), "IANA time zone of the hospital; left out: Asia/Shanghai"),
         Field("start", instant(), "when the story begins", required=True),
+        Field("mode", words(Mode), "how far the deployment may reach; left out: sandbox"),
         Field("seed", number(), "makes other pseudonyms; left out: 1"),
     ),
 )
@@ -323,6 +359,7 @@ STORY: Final = Form(
     "story",
     (
         Field("scenario", table(HEAD), "what the story is about", required=True),
+        Field("pack", tables(PACK), "the hospital's own packs, in the story itself"),
         Field("channel", tables(CHANNEL), "channels; left out: one of each kind"),
         Field("staff", tables(STAFF), "credentialed staff"),
         Field("content", tables(CONTENT), "content"),
@@ -333,8 +370,9 @@ STORY: Final = Form(
 )
 
 FORMS: Final = (
-    STORY, HEAD, CHANNEL, STAFF, CONTENT, PATIENT, CONSENT, RELATED, STEP, EXPECT, TOTALS, ASK, PROGRAMME, REPLY,
-    REPORT, GRANT, SCOPED, STOP, RELATE, STAGE, MERGE, APPROVE, CREDENTIAL, SCREEN, QUIRK, TAMPER,
+    STORY, HEAD, PACK, CHANNEL, STAFF, CONTENT, PATIENT, CONSENT, RELATED, STEP, EXPECT, TOTALS, ASK, PROGRAMME, PART,
+    REPLY, REPORT, GRANT, SCOPED, STOP, RELATE, STAGE, MERGE, APPROVE, CREDENTIAL, SCREEN, QUIRK,
+    RETRACT, REGISTERED, NUMBER, CONTACT, STATE, TAMPER,
 )  # fmt: skip
 KINDS: Final = frozenset(kind.value for kind in Kind)
 """Words of `entries`."""

@@ -4,14 +4,16 @@ vocabulary works.
 
 from __future__ import annotations
 
+import json
+from importlib import resources
 from pathlib import Path
 
 import pytest
 
-from carelink.errors import CarelinkError
+from carelink.errors import CarelinkError, InvalidInputError
 from carelink.scenario.reader import parse_story
 from carelink.scenario.runner import play
-from carelink.scenario.vocabulary import VERBS
+from carelink.scenario.vocabulary import VERBS, schema
 
 STORY = """
 [scenario]
@@ -247,3 +249,172 @@ def test_no_verb_is_untried():
 def test_what_cannot_be_set_up_is_an_error():
     with pytest.raises(CarelinkError):
         played(step('note = "x"'), '[[content]]\nname = "note"\nbody = "other"\npurposes = ["care"]\n')
+
+
+# -- building blocks that no worked scenario needs: packs in the story, modes, plans, a killed process, records
+
+OWN = '''
+[[pack]]
+name = "ours"
+text = """
+[pack]
+id = "ours"
+jurisdiction = "*"
+version = "1"
+valid_from = 2020-01-01
+title = { en = "Ours", zh = "本院" }
+[[rule]]
+id = "OURS.QUIET"
+kind = "quiet_hours"
+authority = "hospital"
+certainty = "I"
+title = { en = "not before ten", zh = "十点后" }
+sources = [{ instrument = "board", version = "2026-01-01", article = "1" }]
+[rule.when]
+purposes = ["care"]
+[rule.params]
+allowed_from = "10:00"
+allowed_to = "21:00"
+"""
+'''
+
+
+def story(text, *, packs='["baseline"]'):
+    return play(parse_story(text.replace('["baseline"]', packs).encode()))
+
+
+def told(report):
+    return [(s.title, s.problem, s.differences, s.result.error) for s in report.steps], report.totals, report.proof
+
+
+def test_a_pack_stands_in_the_story():
+    asked = sent('effect = "defer", rules = ["OURS.QUIET"], earliest = "2025-03-03 10:00"')
+    report = story(STORY + OWN + asked, packs='["baseline", "ours"]')
+    assert report.passed, told(report)
+    assert differences(story(STORY + OWN + asked)) == {"effect", "rules", "earliest"}
+
+
+@pytest.mark.parametrize("name", ["baseline", "ours"])
+def test_packs_of_a_story_have_names_of_their_own(name):
+    twice = OWN + OWN.replace('name = "ours"', f'name = "{name}"')
+    with pytest.raises(InvalidInputError, match="called alike"):
+        parse_story((STORY + twice + sent()).encode())
+
+
+def test_modes_are_as_far_as_they_reach():
+    text = STORY.replace('kind = "sms"\n', 'kind = "sms"\noutside = true\n')
+    report = story(
+        text + sent('reasons = ["MODE_SANDBOX"]')
+        + step('mode = "team"', "entries = { mode = 1 }") + sent('reasons = ["MODE_TEAM"]')
+        + step('allow = "ann"') + sent('effect = "permit", left = 1')
+        + step('mode = "live"') + sent('effect = "permit"', at="+1h")
+    )  # fmt: skip
+    assert report.passed, told(report)
+    providers = story(
+        text + step('mode = "live"') + sent('reasons = ["PROCESSOR_DENIED", "REGION_DENIED"]'),
+        packs='["baseline", "cn-processors"]',
+    )
+    assert providers.passed, told(providers)
+    begun = text.replace('start = "', 'mode = "live"\nstart = "')
+    assert story(begun + sent('effect = "permit"')).passed
+
+
+PLAN = f"""programme = {{ {ASK}, parts = [
+  {{ after = "+0d 10:00" }},
+  {{ after = "+1d 11:00", variables = {{ day = "Tuesday" }} }},
+  {{ after = "+7d 09:00", channel = "post" }},
+] }}"""
+
+
+def test_a_plan_has_parts_with_moments_of_their_own():
+    inline = PLAN.replace("\n", " ").replace(", ] }", " ] }")
+    report = played(
+        step(inline, "counts = { permit = 2, refuse = 1, WITHDRAWN = 1 }, left = 2", name="plan")
+        + step('withdraw = { patient = "ann", purposes = ["care"], channels = ["sms", "email"] }', at="+3d"),
+        "[totals]\nleft = { carrier = 2 }\n",
+    )
+    assert report.passed, told(report)
+    handed = [handed for _, handed in report.steps[0].result.left]
+    assert [each.body for each in handed] == ["Please come on Monday.", "Please come on Tuesday."]
+
+
+@pytest.mark.parametrize("more", ["", ', times = 2, parts = [{ after = "+1d" }]'])
+def test_a_programme_is_even_or_has_parts(more):
+    with pytest.raises(InvalidInputError, match="exactly one of times, parts"):
+        parse_story((STORY + step(f"programme = {{ {ASK}{more} }}")).encode())
+
+
+@pytest.mark.parametrize(
+    ("dies", "told_later", "left"),
+    [("before", "false", 0), ("after", "false", 1), ("before", "true", 0), ("after", "true", 1)],
+)
+def test_a_killed_process_is_recovered_and_nobody_is_reached_twice(dies, told_later, left):
+    again = {"true": {0: "permit", 1: "permit"}, "false": {0: "permit", 1: "permit"}}[told_later][left]
+    resent = "left = 1" if (told_later, left) == ("true", 0) else "left = 0, repeated = true"
+    report = played(
+        step(f'provider = {{ channel = "carrier", dies = "{dies}", told = {told_later} }}')
+        + sent(f"killed = true, left = {left}, entries = {{ decision = 1 }}", ask=ASK + ', key = "k"')
+        + step("recover = true", "entries = { recovered = 1 }", at="+1h")
+        + sent(f'effect = "{again}", {resent}', ask=ASK + ', key = "k"')
+    )
+    assert report.passed, told(report)
+
+
+def test_a_death_nobody_expected_is_a_difference():
+    report = played(step('provider = { channel = "carrier", dies = "before" }') + sent())
+    assert differences(report) == {"killed"}
+
+
+def test_a_report_may_come_before_the_answer_and_without_a_message():
+    report = played(
+        step('provider = { channel = "carrier", early = "delivered" }')
+        + sent('outcome = "accepted"', name="first")
+        + step('report = { of = "first", event = "read" }', 'actions = ["receipt"]', at="+10d")
+        + step('report = { from = "ann", channel = "carrier", event = "complained" }', 'actions = ["stopped_all"]')
+        + sent('effect = "refuse"', at="+1d")
+    )
+    assert report.passed, told(report)
+
+
+def test_what_is_on_record():
+    report = played(
+        step('look = "ann"', 'state = { standing = "active", stage = "none", grants = 1, stops = 0, relatives = 0 }')
+        + step('relate = { patient = "ann", name = "son", scopes = ["logistics"] }')
+        + step('stage = { patient = "ann", stage = "loyal" }')
+        + step('stop = { patient = "both", purposes = ["*"] }', "entries = { suppression_added = 2, stopped = 2 }")
+        + step('look = "ann"', 'state = { stage = "loyal", stops = 1, relatives = 1 }')
+        + step('lift = { patient = "both", purposes = ["*"] }')
+        + step('withdraw = { patient = "both", purposes = ["care"] }', "entries = { consent_ended = 1 }")
+        + step('died = "ann"')
+        + step('look = "ann"', 'state = { standing = "deceased", grants = 0, stops = 0 }')
+    )
+    assert report.passed, told(report)
+    wrong = played(step('look = "ann"', 'state = { standing = "deceased", grants = 4 }'))
+    assert differences(wrong) == {"state.standing", "state.grants"}
+
+
+def test_content_is_taken_back_and_registered_with_provider_and_regulator():
+    report = played(
+        step(
+            'provider_template = { template = "note", channel = "carrier", state = "rejected" }',
+            "entries = { content = 1 }",
+        )
+        + step('approval_number = { template = "note", number = "1", until = "+30d" }', "entries = { content = 1 }")
+        + step('withdraw_content = { template = "note" }', "entries = { content = 1 }")
+        + sent('effect = "refuse"')
+    )
+    assert report.passed, told(report)
+
+
+def test_an_address_that_is_over():
+    report = played(
+        step('contact = { patient = "ann", kind = "phone", status = "invalid" }') + sent('effect = "refuse"')
+    )
+    assert report.passed, told(report)
+    assert not played(sent('effect = "refuse"')).passed
+
+
+def test_the_committed_schema_is_the_one_that_is_printed():
+    """After a change of the words: carelink scenario schema > src/carelink/scenario/schema.json"""
+    text = (resources.files("carelink.scenario") / "schema.json").read_text(encoding="utf-8")
+    assert json.loads(text) == schema()
