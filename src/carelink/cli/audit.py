@@ -21,6 +21,7 @@ from carelink.audit.replay import replay
 from carelink.audit.verify import verify
 from carelink.cli.audit_convert import add_convert
 from carelink.cli.audit_key import KEY_HELP, trusted_key
+from carelink.cli.audit_list import add_list
 from carelink.cli.audit_policy import add_policy_options, replay_under
 from carelink.cli.audit_proofs import add_prove
 from carelink.cli.audit_seal import add_range, add_seal, linked
@@ -87,6 +88,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_report(verbs)
     add_subject(verbs)
     add_convert(verbs)
+    add_list(verbs, source=_source_of_proof)
     add_range(verbs, source=_source_of_proof)
     add_seal(verbs)
 
