@@ -14,6 +14,7 @@ from carelink.engine.outcome import Forecast, SendOutcome
 from carelink.errors import CarelinkError, InvalidInputError
 from carelink.model.moment import DAY, SECOND, Instant, to_datetime
 from carelink.model.request import Request
+from carelink.model.scope import EVERY_PLAN
 from carelink.packs.screening_lists import default_lists
 from carelink.ports.channel import ChannelEvent
 from carelink.scenario.cast import Person, Play, scope_of
@@ -278,6 +279,18 @@ def _recover(play: Play, given: Any, where: str) -> None:
     play.link.recover()
 
 
+def _nothing(_: object) -> None:
+    """What a verb comes to that is seen in what it makes: entries, and later answers."""
+
+
+def _plan_ended(play: Play, given: Mapping[str, Any], where: str) -> None:
+    play.link.plan_ended(play.person(given["patient"], where).id, plans=given["plans"])
+
+
+def _returned(play: Play, given: Mapping[str, Any], where: str) -> None:
+    play.link.returned(play.person(given["patient"], where).id, plans=given.get("plans", EVERY_PLAN), actor="desk")
+
+
 def _stage(play: Play, given: Mapping[str, Any], where: str) -> None:
     play.link.stage(play.person(given["patient"], where).id, given["stage"])
 
@@ -302,6 +315,9 @@ _VERBS: Final[Mapping[str, _Verb]] = {
     "relate": Play.relate,
     "stage": _stage,
     "died": lambda play, label, where: play.link.died(play.person(label, where).id),
+    "transferred": lambda play, label, where: _nothing(play.link.transferred(play.person(label, where).id)),
+    "plan_ended": _plan_ended,
+    "returned": _returned,
     "merge": _merge,
     "content": Play.content,
     "approve": _approve,

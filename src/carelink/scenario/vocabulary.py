@@ -42,6 +42,7 @@ from carelink.vocabulary import (
 
 __all__ = ["FORMS", "STORY", "VERBS", "schema"]
 
+_WHO: Final = Field("patient", text(), "label of the patient", required=True)
 _SCOPE: Final = (
     Field("purposes", listed(text()), "purposes, families such as `care`, or `*`", required=True),
     Field("channels", listed(text()), "channel kinds (`sms`, `email`, `chat`, `task`), or `*`; left out: `*`"),
@@ -208,15 +209,17 @@ STOP: Final = Form(
     "stop",
     (*SCOPED.fields, Field("source", words(StopSource), "where it came from; left out: staff")),
 )
-GRANT: Final = Form("grant", (Field("patient", text(), "label of the patient", required=True), *CONSENT.fields))
-RELATE: Final = Form("relate", (Field("patient", text(), "label of the patient", required=True), *_RELATED))
+GRANT: Final = Form("grant", (_WHO, *CONSENT.fields))
+RELATE: Final = Form("relate", (_WHO, *_RELATED))
 STAGE: Final = Form(
     "stage",
     (
-        Field("patient", text(), "label of the patient", required=True),
+        _WHO,
         Field("stage", words(LifecycleStage), "where the patient stands now", required=True),
     ),
 )
+ENDED: Final = Form("plan_ended", (_WHO, Field("plans", listed(text()), "plans by name", required=True)))
+RETURNED: Final = Form("returned", (_WHO, Field("plans", listed(text()), "plans by name; left out: every plan")))
 MERGE: Final = Form(
     "merge",
     (
@@ -285,7 +288,7 @@ NUMBER: Final = Form(
 CONTACT: Final = Form(
     "contact",
     (
-        Field("patient", text(), "label of the patient", required=True),
+        _WHO,
         Field("kind", words(AddressKind), "which address", required=True),
         Field("status", words((ContactStatus.VALID, ContactStatus.INVALID)), "what is known of it now", required=True),
     ),
@@ -309,6 +312,9 @@ VERBS: Final = (
     Field("relate", table(RELATE), "a relative is bound, changed or (with `until`) ended"),
     Field("stage", table(STAGE), "a patient enters another stage"),
     Field("died", text(), "a patient died"),
+    Field("transferred", text(), "another hospital treats a patient now"),
+    Field("plan_ended", table(ENDED), "plans of care are over, such as a pregnancy, however it ended"),
+    Field("returned", table(RETURNED), "what a transfer or the end of a plan stopped is lifted"),
     Field("merge", table(MERGE), "two records turn out to be one patient"),
     Field("content", table(CONTENT), "content is registered, and perhaps approved"),
     Field("approve", table(APPROVE), "content is approved once more"),
@@ -371,7 +377,7 @@ STORY: Final = Form(
 
 FORMS: Final = (
     STORY, HEAD, PACK, CHANNEL, STAFF, CONTENT, PATIENT, CONSENT, RELATED, STEP, EXPECT, TOTALS, ASK, PROGRAMME, PART,
-    REPLY, REPORT, GRANT, SCOPED, STOP, RELATE, STAGE, MERGE, APPROVE, CREDENTIAL, SCREEN, QUIRK,
+    REPLY, REPORT, GRANT, SCOPED, STOP, RELATE, STAGE, ENDED, RETURNED, MERGE, APPROVE, CREDENTIAL, SCREEN, QUIRK,
     RETRACT, REGISTERED, NUMBER, CONTACT, STATE, TAMPER,
 )  # fmt: skip
 KINDS: Final = frozenset(kind.value for kind in Kind)

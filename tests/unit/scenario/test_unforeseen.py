@@ -89,6 +89,19 @@ def step(text, expect="", at=""):
 
 
 STORIES = {
+    "another hospital takes over, then she comes back": (
+        "",
+        step('transferred = "ann"')
+        + step(ask("ann"), 'effect = "refuse", among = ["SUPPRESSED"]')
+        + step('returned = { patient = "ann" }')
+        + step(ask("ann"), 'effect = "permit"', at="+1d"),
+    ),
+    "a plan is over, another one goes on": (
+        "",
+        step('plan_ended = { patient = "ann", plans = ["antenatal"] }')
+        + step(ask("ann", "education.health", more=', plan = "antenatal"'), 'effect = "refuse", among = ["SUPPRESSED"]')
+        + step(ask("ann", "education.health", more=', plan = "postnatal"'), 'effect = "permit"'),
+    ),
     "a switch for referral": (', "referral-off"', SWITCH
         + step(ask("ann", "referral.invitation"), 'reasons = ["CAP_EXCEEDED"], rules = ["REFERRAL.OFF"]')
         + step('adopt = ["baseline", "hospital-scenarios"]', "entries = { policy = 1 }")
