@@ -298,7 +298,8 @@ class CareLink:
         return plan_ended(self.ledger, patient, plans)
 
     def returned(self, patient: PatientId, *, plans: Iterable[str] = EVERY_PLAN, actor: str) -> list[SuppressionId]:
-        """Lift what `transferred` or `plan_ended` stopped, and nothing that anybody asked to stop.
+        """Lift what `transferred` stopped; with plans, what `plan_ended` stopped in these. Neither does the other's, and
+        nothing that anybody asked to stop is lifted.
 
         Raises:
             NotFoundError: the patient is unknown.

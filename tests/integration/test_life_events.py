@@ -250,6 +250,21 @@ def test_the_end_of_a_pregnancy_ends_its_plan_and_no_other(build):
     assert says(world, patient, **of_it) == (R, ("SUPPRESSED",)), "no grant lifts it"
 
 
+def test_a_return_to_the_hospital_does_not_bring_an_ended_plan_back(build):
+    world = build()
+    patient = world.patient()
+    world.link.plan_ended(patient, plans=["p-0417"])
+    world.link.transferred(patient)
+    assert len(world.link.returned(patient, actor="Ms Li")) == 1
+    assert says(world, patient) == (P, ())
+    assert says(world, patient, plan="p-0417") == (R, ("SUPPRESSED",))
+    world.link.transferred(patient)
+    assert len(world.link.returned(patient, plans=["p-0417"], actor="Ms Li")) == 1
+    assert says(world, patient) == (R, ("SUPPRESSED",)), "still with the other hospital"
+    assert len(world.link.returned(patient, actor="Ms Li")) == 1
+    assert says(world, patient, plan="p-0417") == (P, ())
+
+
 @pytest.mark.parametrize("plans", [[], ["*"], ["p-0417", "*"]])
 def test_the_end_of_a_plan_names_it(build, plans):
     world = build()

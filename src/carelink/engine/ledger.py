@@ -4,7 +4,7 @@ under the gate locks of the persons and addresses it concerns.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
@@ -183,10 +183,10 @@ class Ledger:
         return stopped
 
     def lift(
-        self, patient: PatientId, scope: Scope, *, by: str, source: StopSource | None = None
+        self, patient: PatientId, scope: Scope, *, by: str, only: Callable[[StopRow], bool] | None = None
     ) -> list[SuppressionId]:
-        """Lift the patient's own suppressions that lie within the scope, those of records merged into it too; of this
-        source alone, if one is named. Suppressions of an address stay: an opt-in lifts only its own person and scope.
+        """Lift the patient's own suppressions that lie within the scope, those of records merged into it too; of these
+        only some, if `only` says which. Suppressions of an address stay: an opt-in lifts only its own person and scope.
 
         Raises:
             NotFoundError: the patient is unknown.
@@ -202,7 +202,7 @@ class Ledger:
             now, _ = self.parts.guard.read()
             journal, lifted = Journal(self.parts), []
             for stop in tx.stops(persons, ()):
-                if _within(stop, scope) and source in (None, stop.source):
+                if _within(stop, scope) and (only is None or only(stop)):
                     tx.lift_stop(stop.id, now)
                     journal.lifted(stop.id, by, now)
                     lifted.append(stop.id)

@@ -15,6 +15,7 @@ from carelink.engine.stops import Stopped
 from carelink.errors import InvalidInputError
 from carelink.model.ids import PatientId, SuppressionId
 from carelink.model.scope import ANY, EVERY_PLAN, PROMOTIONAL, Scope
+from carelink.ports.rows import StopRow
 from carelink.vocabulary import Family, Purpose, StopSource
 
 __all__ = ["BY_WHO_TREATS", "plan_ended", "returned", "transferred"]
@@ -56,13 +57,19 @@ def plan_ended(ledger: Ledger, patient: PatientId, plans: Iterable[str]) -> Stop
 
 
 def returned(ledger: Ledger, patient: PatientId, *, by: str, plans: Iterable[str] = EVERY_PLAN) -> list[SuppressionId]:
-    """The hospital treats the patient again, or in these plans again: what `transferred` or `plan_ended` stopped is
-    lifted, and nothing that anybody asked to stop.
+    """The hospital treats the patient again: what `transferred` stopped is lifted. With plans: these go on again, what
+    `plan_ended` stopped in them is lifted. Neither does the other's, and nothing that anybody asked to stop is lifted.
 
     Raises:
         NotFoundError: the patient is unknown.
     """
-    return ledger.lift(patient, Scope(BY_WHO_TREATS, (ANY,), tuple(plans)), by=by, source=StopSource.LIFE_EVENT)
+    named = tuple(plans)
+
+    def meant(stop: StopRow) -> bool:
+        whole = tuple(stop.plans) == EVERY_PLAN
+        return stop.source is StopSource.LIFE_EVENT and whole == (named == EVERY_PLAN)
+
+    return ledger.lift(patient, Scope(BY_WHO_TREATS, (ANY,), named), by=by, only=meant)
 
 
 def _stop(ledger: Ledger, patient: PatientId, scope: Scope) -> Stopped:

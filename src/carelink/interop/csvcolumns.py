@@ -28,11 +28,13 @@ PATIENT_FIELDS: Final = {
     "zone": ("时区", "timezone"),
     "phone": ("手机", "手机号", "手机号码", "电话", "联系电话", "mobile"),
     "email": ("邮箱", "电子邮箱", "电子邮件"),
+    "chat": ("聊天账号", "企业微信客户"),
     "same_as": ("并入病历号", "合并到"),
     "guardian_name": ("监护人姓名", "监护人"),
     "guardian_relation": ("监护人关系", "与患者关系"),
     "guardian_phone": ("监护人电话", "监护人手机"),
     "guardian_email": ("监护人邮箱",),
+    "guardian_chat": ("监护人聊天账号",),
     "guardian_verified": ("监护人已核实",),
 }
 """Fields of a patient row, each with the other names by which its column is known."""
@@ -52,7 +54,7 @@ GRANT_FIELDS: Final = {
 }
 """Fields of a consent row, each with the other names by which its column is known."""
 
-_MANY: Final = ("phone", "email")
+_MANY: Final = ("phone", "email", "chat")
 """Fields that several columns may fill; the one further left is preferred."""
 
 

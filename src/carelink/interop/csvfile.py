@@ -190,7 +190,7 @@ def _patient(cells: _Cells, seen: Seen) -> PatientRecord | None:
         deceased=deceased,
         language=language,
         zone=zone,
-        contacts=_contacts(cells, "phone", "email"),
+        contacts=_contacts(cells),
         related=_guardian(cells),
         same_as=("mrn", Personal(same_as)) if same_as else None,
         stage=_stage(cells),
@@ -225,16 +225,16 @@ def _birth_date(cells: _Cells) -> Personal[date] | None:
     return None if born is None else Personal(born)
 
 
-def _contacts(cells: _Cells, phone: str, email: str) -> tuple[ContactRecord, ...]:
+def _contacts(cells: _Cells, whose: str = "") -> tuple[ContactRecord, ...]:
     return tuple(
         ContactRecord(kind=kind, address=Personal(text), rank=rank)
-        for kind, field in ((AddressKind.PHONE, phone), (AddressKind.EMAIL, email))
-        for rank, text in enumerate(cells.texts(field))
+        for kind in (AddressKind.PHONE, AddressKind.EMAIL, AddressKind.CHAT)
+        for rank, text in enumerate(cells.texts(f"{whose}{kind.value}"))
     )
 
 
 def _guardian(cells: _Cells) -> tuple[RelatedRecord, ...]:
-    name, contacts = tidy(cells.text("guardian_name")), _contacts(cells, "guardian_phone", "guardian_email")
+    name, contacts = tidy(cells.text("guardian_name")), _contacts(cells, "guardian_")
     if not name:
         if contacts or cells.text("guardian_name"):
             cells.fault(Fault.BAD_NAME, "guardian_name", hint="the guardian was left out")

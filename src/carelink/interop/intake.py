@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from typing import Final
 
 import attrs
 
@@ -84,14 +85,20 @@ def _person(person: RelatedRecord, region: str, intake: Intake) -> RelatedInput:
     )
 
 
+_WRITTEN: Final = {
+    AddressKind.PHONE: "write +<country code><number>",
+    AddressKind.EMAIL: "write name@domain",
+    AddressKind.CHAT: "write the account's id as the provider gives it",
+}
+
+
 def _contacts(contacts: Iterable[ContactRecord], region: str, whose: str, intake: Intake) -> tuple[ContactInput, ...]:
     kept = []
     for contact in contacts:
         field = f"{whose}.{contact.kind.value}"
         valid = contact.address.use(partial(_valid, contact.kind, region))
         if valid is None:
-            hint = "write +<country code><number>" if contact.kind is AddressKind.PHONE else "write name@domain"
-            intake.note(Fault.BAD_ADDRESS, field, hint=hint)
+            intake.note(Fault.BAD_ADDRESS, field, hint=_WRITTEN[contact.kind])
             continue
         if not valid:
             intake.note(Fault.INVALID_NUMBER, field)

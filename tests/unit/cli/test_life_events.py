@@ -99,3 +99,15 @@ def test_a_stop_that_cannot_be_read_costs_the_row(desk, row):
     assert _import(desk, f"mrn,stage,transferred,ended_plans\n{row}\n").code == 1
     with carelink.open(desk.home) as link:
         assert list(link.patients()) == []
+
+
+def test_chat_accounts_of_an_import(desk):
+    first = _import(desk, "mrn,chat,监护人姓名,guardian_chat\nMRN-1,wmAbC_12,Guardian,wmDeF_34\nMRN-2,two words,,\n")
+    assert "BAD_ADDRESS" in (first.out + first.err).upper()
+    with carelink.open(desk.home) as link, link.wiring.store.reader() as reader:
+        one, two = link.find("MRN-1"), link.find("MRN-2")
+        (guardian,) = reader.related([one])[one]
+        held = reader.contacts([one, two, guardian.id])
+        assert {owner: [row.kind.value for row in rows] for owner, rows in held.items() if rows} == {
+            one: ["chat"], guardian.id: ["chat"],
+        }  # fmt: skip
