@@ -298,7 +298,7 @@ class CareLink:
         return plan_ended(self.ledger, patient, plans)
 
     def returned(self, patient: PatientId, *, plans: Iterable[str] = EVERY_PLAN, actor: str) -> list[SuppressionId]:
-        """Lift what `transferred` stopped; with plans, what `plan_ended` stopped in these. Neither does the other's, and
+        """Lift what `transferred` stopped; with plans, what `plan_ended` stopped in these. Neither does the other's:
         nothing that anybody asked to stop is lifted.
 
         Raises:
