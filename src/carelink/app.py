@@ -29,6 +29,7 @@ from carelink.engine.outreach import Outreach
 from carelink.engine.parts import Options, Parts
 from carelink.engine.recovery import Recovered, recover
 from carelink.engine.registration import ContactInput, PatientInput, Registered, Registration
+from carelink.engine.rotation import Rotation
 from carelink.engine.safe import Safe
 from carelink.engine.screener import Screener
 from carelink.engine.stops import Stopped
@@ -183,6 +184,7 @@ class CareLink:
         self.ledger = Ledger(self.parts)
         self.adoption = Adoption(self.parts)
         self.credentials = Credentials(self.parts)
+        self.rotation = Rotation(self.parts, wiring.keys)
         self._outreach = Outreach(self.parts)
         self._inbound = Inbound(self.parts)
         if not self.notary.restored:

@@ -20,6 +20,7 @@ from carelink.audit.bodies import (
     GuardianChange,
     HandoverBody,
     InboundBody,
+    KeyBody,
     MergedBody,
     ModeBody,
     PackBody,
@@ -42,7 +43,7 @@ from carelink.audit.bodies import (
 )
 from carelink.audit.decided import ClaimBody, DecisionBody
 from carelink.audit.entry import Entry, encode_entry, salt_text
-from carelink.audit.kinds import ContentAction, CredentialAction, ReleaseCause
+from carelink.audit.kinds import ContentAction, CredentialAction, KeyAction, ReleaseCause
 from carelink.audit.merkle import leaf_hash
 from carelink.consent.facts import Facts
 from carelink.consent.pack import Pack
@@ -430,6 +431,10 @@ class Journal:
             findings=findings,
         )
         self._add(body, at)
+
+    def key(self, action: KeyAction, name: str, version: int, at: Instant) -> None:
+        """A key of the deployment came, changed or went. `name`: `root:XXXXXX`, `epoch`, `data`, `index`."""
+        self._add(KeyBody(action=action, key=name, version=version), at)
 
     def credential(self, action: CredentialAction, row: CredentialRow, by: str, at: Instant) -> None:
         """What happened to a credential, which stands as `row` now."""

@@ -6,14 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
-from carelink.errors import CarelinkError, DecryptError
+from carelink.errors import CarelinkError, DecryptError, KeyMissingError
 from carelink.model.ids import RequestRef
 from carelink.model.request import Request
 from carelink.ports.rows import SealedRow
 from carelink.vault.attempt import AttemptKeys
 from carelink.vault.datakey import DataKey, commit
 from carelink.vault.derive import KeyedHash
-from carelink.vault.envelope import FieldContext, Value, key_id, open_field, seal
+from carelink.vault.envelope import FieldContext, Value, key_id, kid_of, open_field, padding_of, seal
 from carelink.vault.index import BlindIndex, address_hash, address_token, request_hash, request_ref
 from carelink.vault.personal import Personal, SecretKey
 from carelink.vocabulary import AddressKind
@@ -38,6 +38,9 @@ class KeyKeeper(Protocol):
 
     def secret(self, name: str) -> SecretKey:
         """The newest version of a tenant-wide secret."""
+
+    def secrets(self, name: str) -> Mapping[int, SecretKey]:
+        """All versions of a secret that are in use, by number."""
 
 
 _FORM: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -92,8 +95,7 @@ class Safe:
         self._events = KeyedHash(root, b"carelink/event/v1")
         self._providers = KeyedHash(root, b"carelink/provider/v1")
         self._tokens = address_hash(keys.secret("address"))
-        # An identifier names one patient, so this index is an equality look-up by design: full 64 bits (ADR 0006).
-        self._identifier = BlindIndex(keys.secret("index"), tenant, "patient", "identifier", 64)
+        self._indexes: dict[int, tuple[SecretKey, BlindIndex]] = {}
         self._attempts = AttemptKeys(root)
 
     def ready(self) -> bool:
@@ -152,7 +154,14 @@ class Safe:
 
     def blind(self, column: str, canonical: str) -> tuple[tuple[int, bytes], ...]:
         """Blind-index values of an identifier, one for each key version in use."""
-        return ((1, self._identifier.value(f"{column}\x00{canonical}")),)
+        found = []
+        for version, key in self._keys.secrets("index").items():
+            held = self._indexes.get(version)
+            if held is None or held[0] is not key:
+                # An identifier names one patient: this index is an equality look-up by design, 64 bits (ADR 0006).
+                held = self._indexes[version] = key, BlindIndex(key, self._tenant, "patient", "identifier", 64)
+            found.append((version, held[1].value(f"{column}\x00{canonical}")))
+        return tuple(found)
 
     def attempt_key(self, request: RequestRef) -> str:
         """Token of a request's hand-over that a far end may see, 32 hex digits."""
@@ -238,6 +247,39 @@ class Safe:
             return self.open(owner, table, row, column, envelope)
         except CarelinkError:
             return None
+
+    def reopen(self, row: SealedRow) -> Personal:  # type: ignore[type-arg]
+        """Open a field by the key that it names, whoever's it is.
+
+        Raises:
+            KeyMissingError, ErasedError: nobody has this key.
+            DecryptError: it does not open in this place.
+        """
+        return Personal(
+            open_field(self._sealer(row), FieldContext(self._tenant, row.table, row.column, row.row), row.envelope)
+        )
+
+    def _sealer(self, row: SealedRow) -> DataKey:
+        kid = kid_of(row.envelope)
+        found = self._keys.by_kid([kid]).get(kid)
+        if found is None:
+            self._keys.one(row.row)  # says whether the owner was erased, where the row is the owner's
+            raise KeyMissingError("a sealed field is under a key that is not in the key store")
+        return found
+
+    def renewed(self, row: SealedRow) -> bytes | None:
+        """The field under its owner's newest key and of the same length; None if it is under that already.
+
+        Raises:
+            DecryptError: it does not open in this place.
+            KeyMissingError, ErasedError, KeyProviderError: as for `seal`.
+        """
+        old = self._sealer(row)
+        key = self._key(old.owner)
+        if key.kid == old.kid:
+            return None
+        place = FieldContext(self._tenant, row.table, row.column, row.row)
+        return seal(key, place, open_field(old, place, row.envelope), padding_of(row.envelope))
 
     def commit(self, owner: str, salt: bytes, data: bytes) -> str:
         """Commitment to bytes that dies with the owner's key, 64 hex digits."""

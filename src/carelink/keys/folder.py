@@ -4,11 +4,13 @@ root.key      32 raw bytes, or with a passphrase 89 bytes:
               version 0x02 (1) || iterations (4) || memory KiB (4) || lanes (4) || salt (16) || nonce (12)
               || ciphertext (32) || tag (16) -- AES-256-GCM under Argon2id (RFC 9106), AAD the first 29 bytes
               behind the label "carelink/root-file/v2"
+root.previous the root key before it, in the same form, while a rotation is under way
 signing.key   Ed25519 seed, 32 raw bytes (RFC 8032)
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,17 +20,25 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from carelink.errors import KeyCheckError, KeyProviderError
-from carelink.keys.private_files import check_private, create_private, make_private_folder, read_private
-from carelink.keys.provider import KekContext, RootKey
+from carelink.errors import ConflictError, KeyCheckError, KeyProviderError
+from carelink.keys.private_files import (
+    check_private,
+    create_private,
+    make_private_folder,
+    read_private,
+    remove_private,
+    replace_private,
+)
+from carelink.keys.provider import KekContext, RootKey, RootKeys
 from carelink.system import entropy as system_entropy
 from carelink.vault.derive import Entropy
-from carelink.vault.personal import KEY_LENGTH, SecretKey
+from carelink.vault.personal import KEY_LENGTH, Personal, SecretKey
 from carelink.vault.suites import open_or_none
 
 __all__ = ["FolderSigner", "KeyFolder", "PassphraseCost"]
 
 _ROOT: Final = "root.key"
+_PREVIOUS: Final = "root.previous"
 _SIGNING: Final = "signing.key"
 _LABEL: Final = b"carelink/root-file/v2"
 _SEALED: Final = 89
@@ -78,11 +88,19 @@ class FolderSigner:
 class KeyFolder:
     """A key folder, opened: provider of KEKs and holder of the signing key."""
 
-    __slots__ = ("_path", "_root")
+    __slots__ = ("_entropy", "_guard", "_path", "_read", "_roots")
 
-    def __init__(self, path: Path, root: RootKey) -> None:
-        self._path = path
-        self._root = root
+    def __init__(
+        self,
+        path: Path,
+        roots: Sequence[SecretKey],
+        entropy: Entropy = system_entropy,
+        guard: Callable[[bytes], bytes] = bytes,
+    ) -> None:
+        """`roots`: oldest first. `guard`: what is written to the root key file for a root key."""
+        self._path, self._entropy, self._guard = path, entropy, guard
+        self._read: Callable[[], Sequence[SecretKey]] = list
+        self._roots = RootKeys([RootKey(root, entropy) for root in roots])
 
     def __repr__(self) -> str:
         return "KeyFolder(***)"
@@ -103,11 +121,10 @@ class KeyFolder:
             KeyProviderError: it cannot be written or is not private.
         """
         make_private_folder(path)
-        root = entropy(KEY_LENGTH)
-        data = root if passphrase is None else _seal_root(root, passphrase, cost or PassphraseCost(), entropy)
-        create_private(path / _ROOT, data)
+        root, guard = entropy(KEY_LENGTH), _guard(passphrase, cost or PassphraseCost(), entropy)
+        create_private(path / _ROOT, guard(root))
         create_private(path / _SIGNING, entropy(KEY_LENGTH))
-        return cls(path, RootKey(SecretKey(root), entropy))
+        return cls(path, [SecretKey(root)], entropy, guard)
 
     @classmethod
     def open(cls, path: Path, *, entropy: Entropy = system_entropy, passphrase: str | None = None) -> KeyFolder:
@@ -118,18 +135,67 @@ class KeyFolder:
             KeyProviderError: missing, unreadable, damaged, not private, or another user's.
         """
         check_private(path, folder=True)
-        data = read_private(path / _ROOT)
-        if len(data) == KEY_LENGTH:
-            return cls(path, RootKey(SecretKey(data), entropy))
-        return cls(path, RootKey(_open_root(data, passphrase), entropy))
+        current = read_private(path / _ROOT)
+        locked = len(current) != KEY_LENGTH
+        cost = _cost_of(current) if locked else PassphraseCost()
+        held = None if passphrase is None else Personal(passphrase)
+
+        def read() -> list[SecretKey]:
+            files = [path / name for name in (_PREVIOUS, _ROOT) if name == _ROOT or (path / name).exists()]
+            given = None if held is None else held.reveal("open the root key")
+            return [_open_root(read_private(file), given) for file in files]
+
+        folder = cls(path, read(), entropy, _guard(passphrase if locked else None, cost, entropy))
+        folder._read = read
+        return folder
 
     def wrap(self, kek: SecretKey, context: KekContext) -> bytes:
         """The wrapped KEK."""
-        return self._root.wrap(kek, context)
+        return self._roots.wrap(kek, context)
 
     def unwrap(self, wrapped: bytes, context: KekContext) -> SecretKey:
-        """The KEK; errors as in `RootKey.unwrap`."""
-        return self._root.unwrap(wrapped, context)
+        """The KEK; errors as in `RootKey.unwrap`. A root key that another process made is read from its file."""
+        if self._roots.version_of(wrapped) not in self._roots.versions():
+            for root in self._read():
+                self._roots.add(RootKey(root, self._entropy))
+        return self._roots.unwrap(wrapped, context)
+
+    def versions(self) -> tuple[str, ...]:
+        """References of the root keys in the folder, oldest first: two while a rotation is under way."""
+        return self._roots.versions()
+
+    def version_of(self, wrapped: bytes) -> str:
+        """The root that a wrapped KEK names."""
+        return self._roots.version_of(wrapped)
+
+    def rotate(self) -> str:
+        """A new root key, under the same passphrase; the one before stays in `root.previous` until it is destroyed.
+
+        Raises:
+            ConflictError: the root before this one is still there.
+            KeyProviderError: the folder cannot be written.
+        """
+        current, previous = read_private(self._path / _ROOT), self._path / _PREVIOUS
+        if not previous.exists():
+            create_private(previous, current)
+        elif read_private(previous) != current:
+            raise ConflictError("a rotation of the root key is under way", hint="finish it first")
+        root = self._entropy(KEY_LENGTH)
+        replace_private(self._path / _ROOT, self._guard(root))
+        self._roots.add(RootKey(SecretKey(root), self._entropy))
+        return self.versions()[-1]
+
+    def destroy(self, version: str) -> None:
+        """Destroy an older root key.
+
+        Raises:
+            ConflictError: it is the newest.
+            KeyProviderError: the folder cannot be written.
+        """
+        known = version in self._roots.versions()
+        self._roots.destroy(version)
+        if known:
+            remove_private(self._path / _PREVIOUS)
 
     def signing_key(self) -> Ed25519PrivateKey:
         """The log's signing key, read from its file.
@@ -156,6 +222,18 @@ class KeyFolder:
         return True
 
 
+def _guard(passphrase: str | None, cost: PassphraseCost, entropy: Entropy) -> Callable[[bytes], bytes]:
+    """What becomes of a root key on its way to the file. The passphrase stays in here, where nothing prints it."""
+    if passphrase is None:
+        return bytes
+    held = Personal(passphrase)
+    return lambda root: _seal_root(root, held.reveal("seal the root key"), cost, entropy)
+
+
+def _cost_of(data: bytes) -> PassphraseCost:
+    return PassphraseCost(*(int.from_bytes(data[at : at + 4], "big") for at in (1, 5, 9)))
+
+
 def _seal_root(root: bytes, passphrase: str, cost: PassphraseCost, entropy: Entropy) -> bytes:
     numbers = b"".join(number.to_bytes(4, "big") for number in (cost.iterations, cost.memory_kib, cost.lanes))
     salt = entropy(16)
@@ -166,11 +244,13 @@ def _seal_root(root: bytes, passphrase: str, cost: PassphraseCost, entropy: Entr
 
 
 def _open_root(data: bytes, passphrase: str | None) -> SecretKey:
+    if len(data) == KEY_LENGTH:
+        return SecretKey(data)
     if len(data) != _SEALED or data[0] != 0x02:  # noqa: PLR2004  the version
         raise KeyProviderError("the root key file is damaged")
     if passphrase is None:
         raise KeyCheckError("the root key is under a passphrase and none was given", hint="give the passphrase")
-    cost = PassphraseCost(*(int.from_bytes(data[at : at + 4], "big") for at in (1, 5, 9)))
+    cost = _cost_of(data)
     if not (
         0 < cost.iterations <= _LIMIT.iterations
         and 0 < cost.lanes <= _LIMIT.lanes

@@ -8,7 +8,6 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from carelink.keys.folder import KeyFolder
-from carelink.keys.provider import RootKey
 from carelink.system import entropy as system_entropy
 from carelink.vault.derive import Entropy
 from carelink.vault.personal import KEY_LENGTH, SecretKey
@@ -24,7 +23,7 @@ class MemoryKeyFolder(KeyFolder):
     __slots__ = ("_signing",)
 
     def __init__(self, entropy: Entropy = system_entropy) -> None:
-        super().__init__(_NOWHERE, RootKey(SecretKey(entropy(KEY_LENGTH)), entropy))
+        super().__init__(_NOWHERE, [SecretKey(entropy(KEY_LENGTH))], entropy)
         self._signing = Ed25519PrivateKey.from_private_bytes(entropy(KEY_LENGTH))
 
     def __repr__(self) -> str:
@@ -33,3 +32,11 @@ class MemoryKeyFolder(KeyFolder):
     def signing_key(self) -> Ed25519PrivateKey:
         """The log's signing key."""
         return self._signing
+
+    def rotate(self) -> str:
+        """A new root key."""
+        return self._roots.rotate()
+
+    def destroy(self, version: str) -> None:
+        """Forget an older root key."""
+        self._roots.destroy(version)

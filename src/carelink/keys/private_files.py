@@ -12,7 +12,15 @@ from typing import Final
 
 from carelink.errors import ConflictError, KeyProviderError
 
-__all__ = ["check_private", "create_private", "make_private_folder", "read_private", "replace_private", "sync"]
+__all__ = [
+    "check_private",
+    "create_private",
+    "make_private_folder",
+    "read_private",
+    "remove_private",
+    "replace_private",
+    "sync",
+]
 
 _OTHERS: Final = 0o077
 _MAX: Final = 65536
@@ -112,6 +120,17 @@ def replace_private(path: Path, data: bytes) -> None:
     """
     with _failing(f"`{path.name}` cannot be replaced"):
         _write(path, data).replace(path)
+        sync(path.parent)
+
+
+def remove_private(path: Path) -> None:
+    """Remove a file, durably; again is harmless.
+
+    Raises:
+        KeyProviderError: it cannot be removed.
+    """
+    with _failing(f"`{path.name}` cannot be removed"):
+        path.unlink(missing_ok=True)
         sync(path.parent)
 
 

@@ -7,17 +7,18 @@ HKDF-Expand(root, "carelink/root/v1")[:16]: with it a wrong root is told from a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 import attrs
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from carelink.errors import CannotJudgeError, DecryptError, KeyCheckError
+from carelink.errors import CannotJudgeError, ConflictError, DecryptError, KeyCheckError
 from carelink.vault.derive import Entropy, expand, lp
-from carelink.vault.personal import SecretKey
+from carelink.vault.personal import KEY_LENGTH, SecretKey
 from carelink.vault.suites import open_or_none
 
-__all__ = ["KekContext", "KeyProvider", "RootKey"]
+__all__ = ["KekContext", "KeyProvider", "RootKey", "RootKeys", "root_of"]
 
 _VERSION: Final = 1
 _LENGTH: Final = 77
@@ -36,13 +37,29 @@ class KekContext:
 
 
 class KeyProvider(Protocol):
-    """Wraps KEKs under a root key that never leaves it."""
+    """Wraps KEKs under a root key that never leaves it. The root has versions: the newest wraps, all of them unwrap.
+    Wrapped forms are self-describing, so that a provider tells its own, and which version made them.
+    """
 
     def wrap(self, kek: SecretKey, context: KekContext) -> bytes:
-        """The wrapped KEK."""
+        """The wrapped KEK, under the newest version. Raises KeyProviderError for an outage."""
 
     def unwrap(self, wrapped: bytes, context: KekContext) -> SecretKey:
         """The KEK. Raises KeyCheckError for another root, KeyProviderError for an outage, DecryptError otherwise."""
+
+    def versions(self) -> tuple[str, ...]:
+        """Versions of the root that unwrap, oldest first. Names without secrets, `[A-Za-z0-9_.:-]{1,64}`."""
+
+    def version_of(self, wrapped: bytes) -> str:
+        """The version that a wrapped KEK names; DecryptError if the bytes are no form of this provider's."""
+
+    def rotate(self) -> str:
+        """A new version that wraps from now on. Durable before it returns."""
+
+    def destroy(self, version: str) -> None:
+        """Destroy an older version: what it wrapped never opens again. Again is harmless; ConflictError for the
+        newest one.
+        """
 
 
 class RootKey:
@@ -58,6 +75,15 @@ class RootKey:
     def __repr__(self) -> str:
         return "RootKey(***)"
 
+    def successor(self) -> RootKey:
+        """Another root key, made with the same entropy."""
+        return RootKey(SecretKey(self._entropy(KEY_LENGTH)), self._entropy)
+
+    @property
+    def version(self) -> str:
+        """Name of this root: its reference in hex."""
+        return self._ref.hex()
+
     def wrap(self, kek: SecretKey, context: KekContext) -> bytes:
         """The 77-byte wrapped KEK."""
         nonce = self._entropy(12)
@@ -72,16 +98,80 @@ class RootKey:
             KeyCheckError: it was wrapped by another root key.
             DecryptError: it is damaged, or belongs to another tenant or epoch.
         """
-        if wrapped and wrapped[0] != _VERSION:
-            raise CannotJudgeError("a wrapped key of a version unknown to this carelink")
-        if len(wrapped) != _LENGTH:
-            raise DecryptError("a wrapped key does not open here")
-        if wrapped[1:17] != self._ref:
+        if root_of(wrapped) != self.version:
             raise KeyCheckError("the root key is not the one this key store was made with")
         raw = open_or_none(self._cipher, wrapped[17:29], wrapped[29:], context.aad())
         if raw is None:
             raise DecryptError("a wrapped key does not open here")
         return SecretKey(raw)
+
+
+class RootKeys:
+    """The versions of a root key that are held in this process: a provider by itself."""
+
+    __slots__ = ("_roots",)
+
+    def __init__(self, roots: Sequence[RootKey]) -> None:
+        """`roots`: oldest first, at least one; one that occurs twice counts once."""
+        self._roots = {root.version: root for root in roots}
+
+    def __repr__(self) -> str:
+        return "RootKeys(***)"
+
+    def wrap(self, kek: SecretKey, context: KekContext) -> bytes:
+        """The wrapped KEK, under the newest root."""
+        return self._newest.wrap(kek, context)
+
+    def unwrap(self, wrapped: bytes, context: KekContext) -> SecretKey:
+        """The KEK; errors as in `RootKey.unwrap`."""
+        return self._roots.get(root_of(wrapped), self._newest).unwrap(wrapped, context)
+
+    def versions(self) -> tuple[str, ...]:
+        """References of the roots, oldest first."""
+        return tuple(self._roots)
+
+    def version_of(self, wrapped: bytes) -> str:
+        """The root that a wrapped KEK names."""
+        return root_of(wrapped)
+
+    def rotate(self) -> str:
+        """A new root."""
+        root = self._newest.successor()
+        self.add(root)
+        return root.version
+
+    def add(self, root: RootKey) -> None:
+        """Another root, the newest now."""
+        self._roots.pop(root.version, None)
+        self._roots[root.version] = root
+
+    def destroy(self, version: str) -> None:
+        """Forget an older root.
+
+        Raises:
+            ConflictError: it is the newest.
+        """
+        if version == self._newest.version:
+            raise ConflictError("the newest version of the root key is in use")
+        self._roots.pop(version, None)
+
+    @property
+    def _newest(self) -> RootKey:
+        return next(reversed(self._roots.values()))
+
+
+def root_of(wrapped: bytes) -> str:
+    """The version of the root that wrapped a KEK.
+
+    Raises:
+        CannotJudgeError: a form of an unknown version.
+        DecryptError: not a wrapped KEK.
+    """
+    if wrapped and wrapped[0] != _VERSION:
+        raise CannotJudgeError("a wrapped key of a version unknown to this carelink")
+    if len(wrapped) != _LENGTH:
+        raise DecryptError("a wrapped key does not open here")
+    return wrapped[1:17].hex()
 
 
 def expand_cipher(root: SecretKey) -> AESGCM:

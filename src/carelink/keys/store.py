@@ -6,14 +6,11 @@ Secrets are wrapped like data keys, AAD `"carelink/secret/v1" || epoch || lp(ten
 
 from __future__ import annotations
 
-import hmac
 import json
 import os
 import sqlite3
-import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,18 +21,17 @@ from carelink.errors import (
     DecryptError,
     ErasedError,
     InvalidInputError,
-    KeyCheckError,
     KeyMissingError,
-    StoreError,
-    StoreOutdatedError,
 )
+from carelink.keys.database import SECRET_LABEL, add_epoch, add_secret, connect, secret_bound, storing
 from carelink.keys.private_files import sync
-from carelink.keys.provider import KekContext, KeyProvider, RootKey
+from carelink.keys.provider import KeyProvider, RootKey, RootKeys
+from carelink.keys.renewing import Renewing
 from carelink.keys.store_schema import SCHEMA, SCHEMA_VERSION, SECRETS
 from carelink.model.ids import is_ref
 from carelink.system import entropy as system_entropy
-from carelink.vault.datakey import DataKey, Kek, new_data_key, unwrap, unwrap_bytes, wrap, wrap_bytes, wrapped_epoch
-from carelink.vault.derive import Entropy, expand, lp
+from carelink.vault.datakey import DataKey, new_data_key, unwrap, unwrap_bytes, wrap, wrapped_epoch
+from carelink.vault.derive import Entropy
 from carelink.vault.personal import KEY_LENGTH, SecretKey
 from carelink.vault.suites import suite_of
 
@@ -43,8 +39,6 @@ __all__ = ["Erased", "Health", "KeyStore", "MemoryKeyStore", "Shredded"]
 
 _CACHE: Final = 10_000
 _FIRST_EPOCH: Final = 1
-_SECRET: Final = b"carelink/secret/v1"
-_FULL: Final = 2
 
 
 @attrs.frozen
@@ -73,38 +67,7 @@ class Health:
     problems: tuple[str, ...]
 
 
-@contextmanager
-def _storing() -> Iterator[None]:
-    """Turn database errors into StoreError, outside `except`, so that no parameter hangs on the context."""
-    failed = False
-    try:
-        yield
-    except sqlite3.Error:
-        failed = True
-    if failed:
-        raise StoreError("the key store cannot be read or written")
-
-
-def _connect(target: str, *, uri: bool) -> sqlite3.Connection:
-    db = sqlite3.connect(target, uri=uri, isolation_level=None, check_same_thread=False, timeout=10)
-    db.execute("PRAGMA journal_mode=WAL")
-    db.execute("PRAGMA synchronous=FULL")
-    db.execute("PRAGMA secure_delete=ON")
-    if db.execute("PRAGMA secure_delete").fetchone() != (1,) or db.execute("PRAGMA synchronous").fetchone() != (_FULL,):
-        db.close()
-        raise StoreError("this SQLite does not overwrite what it deletes; keys cannot be destroyed in it")
-    return db
-
-
-def _check_value(key: SecretKey, tenant: str, epoch: int) -> bytes:
-    return expand(key, b"carelink/check/v1" + lp(tenant.encode()) + epoch.to_bytes(4, "big"), 16)
-
-
-def _secret_bound(tenant: str, name: str, version: int) -> bytes:
-    return lp(tenant.encode()) + lp(name.encode()) + version.to_bytes(4, "big")
-
-
-class KeyStore:
+class KeyStore(Renewing):
     """An open key store; safe to share between threads."""
 
     def __init__(
@@ -117,24 +80,12 @@ class KeyStore:
         ttl: int | None = None,
     ) -> None:
         """Read epochs and check the root. `clock` returns microseconds, `ttl` is the life of a cached key in them."""
-        self._db, self._entropy, self._clock, self._ttl = db, entropy, clock, ttl
-        self._lock = threading.RLock()
+        super().__init__(db, provider, entropy)
+        self._clock, self._ttl = clock, ttl
         self._cache: OrderedDict[str, tuple[int, DataKey]] = OrderedDict()
-        self._keks: dict[int, Kek] = {}
-        with _storing():
-            meta = dict(db.execute("SELECT name, value FROM meta"))
-            epochs = db.execute("SELECT epoch, wrapped, verify FROM epochs ORDER BY epoch").fetchall()
+        self._versions: dict[str, dict[int, SecretKey]] = {}
+        with storing():
             (self._seen,) = db.execute("PRAGMA data_version").fetchone()
-        if meta.get("schema") != str(SCHEMA_VERSION):
-            raise StoreOutdatedError("the key store has another schema version")
-        self.tenant: str = meta["tenant"]
-        for epoch, wrapped, verify in epochs:
-            key = provider.unwrap(wrapped, KekContext(self.tenant, epoch))
-            if not hmac.compare_digest(_check_value(key, self.tenant, epoch), verify):
-                raise KeyCheckError("the root key is not the one this key store was made with")
-            self._keks[epoch] = Kek(key, epoch)
-        if not self._keks:
-            raise KeyMissingError("the key store has no epoch key")
 
     def __repr__(self) -> str:
         return "KeyStore(***)"
@@ -153,8 +104,8 @@ class KeyStore:
         for suffix in ("", "-wal", "-shm"):
             beside.with_name(beside.name + suffix).unlink(missing_ok=True)
         os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        with _storing():
-            db = _connect(str(beside), uri=False)
+        with storing():
+            db = connect(str(beside), uri=False)
             _build(db, provider, tenant, entropy)
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             db.close()
@@ -179,8 +130,8 @@ class KeyStore:
             StoreOutdatedError: another schema version.
             StoreError: it cannot be read, or is not there.
         """
-        with _storing():
-            db = _connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
+        with storing():
+            db = connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)
         try:
             return cls(db, provider, entropy, **options)
         except BaseException:
@@ -189,7 +140,7 @@ class KeyStore:
 
     def close(self) -> None:
         """Forget the keys in memory and close the file."""
-        with self._lock, _storing():
+        with self._lock, storing():
             self._cache.clear()
             self._keks.clear()
             self._db.close()
@@ -220,28 +171,27 @@ class KeyStore:
     def _add(self, wanted: dict[str, int]) -> dict[str, DataKey]:
         if not all(map(is_ref, wanted)):
             raise InvalidInputError("an owner of keys is named by an id of 32 hex digits")
+        names = json.dumps(list(wanted))
         with self._lock:
-            kek = self._keks[max(self._keks)]
-            made = {
-                owner: new_data_key(self.tenant, owner, self._entropy, generation=generation)
-                for owner, generation in wanted.items()
-            }
-            rows = [
-                (key.owner, key.generation, key.kid, key.suite.number, wrap(kek, key, self._entropy))
-                for key in made.values()
-            ]
-            names = json.dumps(list(wanted))
             with self._writing() as db:
                 if db.execute(
                     "SELECT 1 FROM tombstones WHERE owner IN (SELECT value FROM json_each(?)) LIMIT 1", (names,)
                 ).fetchone():
                     raise ErasedError("an owner of these keys was erased", hint="a returning person gets a new id")
                 if db.execute(
-                    "SELECT 1 FROM data_keys JOIN json_each(?) ON owner = value"
-                    " WHERE generation >= ? AND state = 'active' LIMIT 1",
-                    (names, max(wanted.values(), default=1)),
+                    "SELECT 1 FROM data_keys JOIN json_each(?) ON owner = key WHERE generation >= value LIMIT 1",
+                    (json.dumps(wanted),),
                 ).fetchone():
                     raise ConflictError("an owner has a key already")
+                kek, suite = self._newest(), self._new_suite()
+                made = {
+                    owner: new_data_key(self.tenant, owner, self._entropy, generation=generation, suite=suite)
+                    for owner, generation in wanted.items()
+                }
+                rows = [
+                    (key.owner, key.generation, key.kid, key.suite.number, wrap(kek, key, self._entropy))
+                    for key in made.values()
+                ]
                 db.execute(
                     "UPDATE data_keys SET state = 'retired' WHERE owner IN (SELECT value FROM json_each(?))", (names,)
                 )
@@ -318,7 +268,7 @@ class KeyStore:
         keys = []
         for owner, generation, kid, suite, wrapped in rows:
             try:
-                kek = self._keks.get(wrapped_epoch(wrapped))
+                kek = self._kek(wrapped_epoch(wrapped))
                 if kek is None:
                     continue
                 keys.append(unwrap(kek, wrapped, self.tenant, owner, kid, generation=generation, suite=suite_of(suite)))
@@ -328,11 +278,15 @@ class KeyStore:
 
     def _refresh(self) -> None:
         """Drop what is cached when another process wrote: its shred counts here at once."""
-        with _storing():
+        with storing():
             (seen,) = self._db.execute("PRAGMA data_version").fetchone()
         if seen != self._seen:
-            self._cache.clear()
+            self._forget()
             self._seen = seen
+
+    def _forget(self) -> None:
+        self._cache.clear()
+        self._versions.clear()
 
     def _cached(self, owner: str) -> DataKey | None:
         entry = self._cache.get(owner)
@@ -371,9 +325,7 @@ class KeyStore:
                     "INSERT OR IGNORE INTO tombstones VALUES (?, ?, ?, ?)", [(owner, kid, at, reason) for kid in marks]
                 )
                 db.execute("DELETE FROM data_keys WHERE owner = ?", (owner,))
-            with _storing():
-                busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            return Shredded(self._tombstoned([owner])[owner].at, len(kids), not busy)
+            return Shredded(self._tombstoned([owner])[owner].at, len(kids), self._truncate())
 
     def tombstoned(self, owners: Sequence[str]) -> dict[str, Erased]:
         """Those of the owners whose keys were destroyed."""
@@ -381,7 +333,7 @@ class KeyStore:
             return self._tombstoned(owners)
 
     def _tombstoned(self, owners: Sequence[str]) -> dict[str, Erased]:
-        with _storing():
+        with storing():
             rows = self._db.execute(
                 "SELECT owner, min(at), reason FROM tombstones"
                 " WHERE owner IN (SELECT value FROM json_each(?)) GROUP BY owner",
@@ -392,22 +344,27 @@ class KeyStore:
     # -- secrets -------------------------------------------------------------------------------------------
 
     def secrets(self, name: str) -> dict[int, SecretKey]:
-        """All versions of a secret, oldest first. Raises as `secret`."""
+        """All versions of a secret that were not destroyed, oldest first. Raises as `secret`."""
         with self._lock:
-            with _storing():
+            self._refresh()
+            if name in self._versions:
+                return dict(self._versions[name])
+            with storing():
                 rows = self._db.execute(
                     "SELECT version, wrapped FROM secrets WHERE name = ? AND state <> 'destroyed' ORDER BY version",
                     (name,),
                 ).fetchall()
             found = {}
             for version, wrapped in rows:
-                kek = self._keks.get(wrapped_epoch(wrapped))
+                kek = self._kek(wrapped_epoch(wrapped))
                 if kek is None:
                     raise KeyMissingError("the epoch key of a secret is unknown")
-                found[version] = unwrap_bytes(kek, wrapped, _SECRET, _secret_bound(self.tenant, name, version))
+                found[version] = unwrap_bytes(kek, wrapped, SECRET_LABEL, secret_bound(self.tenant, name, version))
+            if found:
+                self._versions[name] = found
         if not found:
             raise KeyMissingError("no secret has this name")
-        return found
+        return dict(found)
 
     def secret(self, name: str) -> SecretKey:
         """The newest version of a secret.
@@ -423,7 +380,8 @@ class KeyStore:
         """Add a version of a secret, or its first. Returns its number."""
         with self._lock, self._writing() as db:
             (last,) = db.execute("SELECT coalesce(max(version), 0) FROM secrets WHERE name = ?", (name,)).fetchone()
-            _add_secret(db, self._keks[max(self._keks)], self.tenant, name, last + 1, self._entropy)
+            add_secret(db, self._newest(), self.tenant, name, last + 1, self._entropy)
+            self._versions.pop(name, None)
             return int(last) + 1
 
     def check(self) -> Health:
@@ -438,47 +396,15 @@ class KeyStore:
             problems.append("a destroyed key is back in the key store")
         return Health(keys, stones, tuple(problems))
 
-    # -- inside --------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        """Statements of one snapshot."""
-        with _storing():
-            self._db.execute("BEGIN")
-            try:
-                yield self._db
-            finally:
-                self._db.execute("ROLLBACK")
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with _storing():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            finally:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-
-
-def _add_secret(db: sqlite3.Connection, kek: Kek, tenant: str, name: str, version: int, entropy: Entropy) -> None:
-    key = SecretKey(entropy(KEY_LENGTH))
-    wrapped = wrap_bytes(kek, key, _SECRET, _secret_bound(tenant, name, version), entropy)
-    db.execute("INSERT INTO secrets VALUES (?, ?, ?, 'active')", (name, version, wrapped))
-
 
 def _build(db: sqlite3.Connection, provider: KeyProvider, tenant: str, entropy: Entropy) -> None:
-    key = SecretKey(entropy(KEY_LENGTH))
-    kek = Kek(key, _FIRST_EPOCH)
-    wrapped = provider.wrap(key, KekContext(tenant, _FIRST_EPOCH))
     db.execute("BEGIN IMMEDIATE")
     for statement in SCHEMA:
         db.execute(statement)
     db.executemany("INSERT INTO meta VALUES (?, ?)", [("tenant", tenant), ("schema", str(SCHEMA_VERSION))])
-    db.execute("INSERT INTO epochs VALUES (?, ?, ?)", (_FIRST_EPOCH, wrapped, _check_value(key, tenant, _FIRST_EPOCH)))
+    kek = add_epoch(db, provider, tenant, _FIRST_EPOCH, entropy)
     for name in SECRETS:
-        _add_secret(db, kek, tenant, name, 1, entropy)
+        add_secret(db, kek, tenant, name, 1, entropy)
     db.execute("COMMIT")
 
 
@@ -486,8 +412,8 @@ class MemoryKeyStore(KeyStore):
     """A key store in memory under a root key of its own."""
 
     def __init__(self, tenant: str, entropy: Entropy = system_entropy, **options: Any) -> None:
-        root = RootKey(SecretKey(entropy(KEY_LENGTH)), entropy)
-        with _storing():
-            db = _connect(":memory:", uri=False)
+        root = RootKeys([RootKey(SecretKey(entropy(KEY_LENGTH)), entropy)])
+        with storing():
+            db = connect(":memory:", uri=False)
             _build(db, root, tenant, entropy)
         super().__init__(db, root, entropy, **options)

@@ -149,6 +149,18 @@ class Reader(Protocol):
     def sealed(self, table: str, rows: Sequence[str], columns: Sequence[str]) -> Mapping[tuple[str, str], bytes]:
         """Envelopes by (row, column)."""
 
+    def page_sealed(self, after: tuple[str, str, str], limit: int) -> tuple[SealedRow, ...]:
+        """Sealed fields after this (table, row, column), in that order: for work over all of them."""
+
+    def sealed_headers(self) -> Mapping[bytes, int]:
+        """How many sealed fields begin with each 18-byte header (version, suite, key id): a scan."""
+
+    def index_counts(self) -> Mapping[int, int]:
+        """How many blind-index values there are of each key version: a scan."""
+
+    def index_behind(self, old: int, new: int) -> int:
+        """How many (column, row) have fewer values under key version `new` than under `old`."""
+
     def lookup(self, column: str, values: Sequence[tuple[int, bytes]]) -> Mapping[tuple[int, bytes], tuple[str, ...]]:
         """Row ids by (key version, blind-index value), ascending."""
 
@@ -247,11 +259,22 @@ class Transaction(Reader, Protocol):
     def add_sealed(self, rows: Sequence[SealedRow]) -> None:
         """Insert or replace sealed fields."""
 
+    def replace_sealed(self, changes: Sequence[tuple[SealedRow, bytes]]) -> int:
+        """Put another envelope in the place of each that is still what the row says; how many there were. Those that
+        changed meanwhile stay as they are.
+        """
+
+    def delete_sealed(self, table: str, rows: Sequence[str]) -> int:
+        """Remove all sealed fields of these rows; how many there were."""
+
     def add_index(self, rows: Sequence[IndexRow]) -> None:
         """Insert blind-index values; repeating one is harmless."""
 
     def delete_index(self, row: str) -> None:
         """Remove all blind-index values of a row id, if there are any."""
+
+    def drop_index(self, version: int) -> int:
+        """Remove all blind-index values of a key version; how many there were."""
 
     def add_grants(self, rows: Sequence[GrantRow]) -> None:
         """Insert grants."""

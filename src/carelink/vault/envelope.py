@@ -29,7 +29,7 @@ from carelink.vault.datakey import DataKey
 from carelink.vault.derive import Entropy, lp
 from carelink.vault.suites import open_or_none, suite_of
 
-__all__ = ["FieldContext", "Padding", "Value", "key_id", "kid_of", "open_field", "seal"]
+__all__ = ["FieldContext", "Padding", "Value", "key_id", "kid_of", "open_field", "padding_of", "seal"]
 
 Value = str | bytes | int | date | bool | None
 """What a field can hold. `None`, `""`, `0` and `False` stay four values."""
@@ -164,6 +164,11 @@ def seal(
 def key_id(envelope: bytes) -> bytes:
     """The key id that the bytes name, unchecked: for finding the key, which then judges them."""
     return envelope[2:_HEADER]
+
+
+def padding_of(envelope: bytes) -> Padding:
+    """The padding under which a value of this envelope has the same length again."""
+    return Padding.IDENTIFIER if (len(envelope) - _BODY - _TAG) % Padding.NOTE else Padding.NOTE
 
 
 def kid_of(envelope: bytes) -> bytes:

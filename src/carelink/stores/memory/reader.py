@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ from carelink.ports.rows import (
     PatientRow,
     RelatedRow,
     ReservationRow,
+    SealedRow,
     StopRow,
     TemplateRow,
     TenantRow,
@@ -235,6 +237,28 @@ class MemoryReader:
         """See the port."""
         places = [Field(table, row, column) for row in rows for column in columns]
         return {(place.row, place.column): data for place, data in _found(self._state.sealed, places).items()}
+
+    def page_sealed(self, after: tuple[str, str, str], limit: int) -> tuple[SealedRow, ...]:
+        """See the port."""
+        places = sorted(place for place in self._state.sealed if place > Field(*after))[:limit]
+        sealed = self._state.sealed
+        return tuple(
+            SealedRow(table=place.table, row=place.row, column=place.column, envelope=sealed[place]) for place in places
+        )
+
+    def sealed_headers(self) -> Mapping[bytes, int]:
+        """See the port."""
+        return Counter(envelope[:18] for envelope in self._state.sealed.values())
+
+    def index_counts(self) -> Mapping[int, int]:
+        """See the port."""
+        return Counter(item.version for item in self._state.index)
+
+    def index_behind(self, old: int, new: int) -> int:
+        """See the port."""
+        values = Counter((item.version, item.column, item.row) for item in self._state.index)
+        olds = [(column, row, count) for (version, column, row), count in values.items() if version == old]
+        return len([row for column, row, count in olds if values[new, column, row] < count])
 
     def lookup(self, column: str, values: Sequence[tuple[int, bytes]]) -> Mapping[tuple[int, bytes], tuple[str, ...]]:
         """See the port."""

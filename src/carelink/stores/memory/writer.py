@@ -203,6 +203,25 @@ class MemoryTransaction(MemoryReader):
         with self._writing() as state:
             state.sealed.update({Field(row.table, row.row, row.column): row.envelope for row in rows})
 
+    def replace_sealed(self, changes: Sequence[tuple[SealedRow, bytes]]) -> int:
+        """See the port."""
+        with self._writing() as state:
+            count = 0
+            for row, new in changes:
+                place = Field(row.table, row.row, row.column)
+                if state.sealed.get(place) == row.envelope:
+                    state.sealed[place] = new
+                    count += 1
+            return count
+
+    def delete_sealed(self, table: str, rows: Sequence[str]) -> int:
+        """See the port."""
+        with self._writing() as state:
+            gone = [place for place in state.sealed if place.table == table and place.row in rows]
+            for place in gone:
+                del state.sealed[place]
+            return len(gone)
+
     def add_index(self, rows: Sequence[IndexRow]) -> None:
         """See the port."""
         with self._writing() as state:
@@ -212,6 +231,13 @@ class MemoryTransaction(MemoryReader):
         """See the port."""
         with self._writing() as state:
             state.index = {item for item in state.index if item.row != row}
+
+    def drop_index(self, version: int) -> int:
+        """See the port."""
+        with self._writing() as state:
+            before = len(state.index)
+            state.index = {item for item in state.index if item.version != version}
+            return before - len(state.index)
 
     # -- consent and content -------------------------------------------------------------------------------
 

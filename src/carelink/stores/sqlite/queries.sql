@@ -145,6 +145,21 @@ SELECT r.id, r.state FROM json_each(?) AS k CROSS JOIN reservations AS r ON r.id
 -- name: sealed
 SELECT s.row, s.col, s.envelope FROM json_each(?) AS k CROSS JOIN sealed AS s
 ON s.tbl = ? AND s.row = k.value WHERE s.col IN (SELECT value FROM json_each(?));
+-- name: page_sealed
+SELECT tbl, "row", col, envelope FROM sealed WHERE (tbl, "row", col) > (?, ?, ?) ORDER BY tbl, "row", col LIMIT ?;
+-- name: sealed_headers
+SELECT coalesce(substr(envelope, 1, 18), x''), count(*) FROM sealed GROUP BY 1;
+-- name: replace_sealed
+UPDATE sealed SET envelope = ? WHERE tbl = ? AND "row" = ? AND col = ? AND envelope = ?;
+-- name: delete_sealed
+DELETE FROM sealed WHERE tbl = ? AND "row" IN (SELECT value FROM json_each(?));
+-- name: index_counts
+SELECT version, count(*) FROM blind GROUP BY version;
+-- name: index_behind
+SELECT count(*) FROM (SELECT col, "row" FROM blind WHERE version IN (?, ?) GROUP BY col, "row"
+  HAVING sum(version = ?) > sum(version = ?));
+-- name: drop_index
+DELETE FROM blind WHERE version = ?;
 -- name: add_sealed
 INSERT OR REPLACE INTO sealed (tbl, "row", col, envelope) VALUES (?, ?, ?, ?);
 -- name: blind

@@ -19,6 +19,7 @@ from carelink.ports.rows import (
     PatientRow,
     RelatedRow,
     ReservationRow,
+    SealedRow,
     StopRow,
     TemplateRow,
     TenantRow,
@@ -246,6 +247,23 @@ class SqliteReader:
         """See the port."""
         found = self._all("sealed", listed(rows), table, listed(columns))
         return {(row, column): envelope for row, column, envelope in found}
+
+    def page_sealed(self, after: tuple[str, str, str], limit: int) -> tuple[SealedRow, ...]:
+        """See the port."""
+        found = self._all("page_sealed", *after, limit)
+        return tuple(SealedRow(table=table, row=row, column=col, envelope=data) for table, row, col, data in found)
+
+    def sealed_headers(self) -> Mapping[bytes, int]:
+        """See the port."""
+        return dict(self._all("sealed_headers"))
+
+    def index_counts(self) -> Mapping[int, int]:
+        """See the port."""
+        return dict(self._all("index_counts"))
+
+    def index_behind(self, old: int, new: int) -> int:
+        """See the port."""
+        return int(self._all("index_behind", old, new, old, new)[0][0])
 
     def lookup(self, column: str, values: Sequence[tuple[int, bytes]]) -> Mapping[tuple[int, bytes], tuple[str, ...]]:
         """See the port."""

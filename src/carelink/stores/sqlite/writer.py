@@ -207,6 +207,18 @@ class SqliteTransaction(SqliteReader):
         with self._writing():
             self._many("add_sealed", [(row.table, row.row, row.column, row.envelope) for row in rows])
 
+    def replace_sealed(self, changes: Sequence[tuple[SealedRow, bytes]]) -> int:
+        """See the port."""
+        with self._writing():
+            return sum(
+                self._one("replace_sealed", new, row.table, row.row, row.column, row.envelope) for row, new in changes
+            )
+
+    def delete_sealed(self, table: str, rows: Sequence[str]) -> int:
+        """See the port."""
+        with self._writing():
+            return self._one("delete_sealed", table, listed(rows))
+
     def add_index(self, rows: Sequence[IndexRow]) -> None:
         """See the port."""
         with self._writing():
@@ -216,6 +228,11 @@ class SqliteTransaction(SqliteReader):
         """See the port."""
         with self._writing():
             self._one("delete_blind", row)
+
+    def drop_index(self, version: int) -> int:
+        """See the port."""
+        with self._writing():
+            return self._one("drop_index", version)
 
     # -- consent and content -------------------------------------------------------------------------------
 

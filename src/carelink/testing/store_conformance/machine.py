@@ -76,7 +76,9 @@ _grant = st.builds(a.grant, _few, _few, since=_instants)
 _stop = st.one_of(st.builds(a.stop, _few, of=_few, since=_instants), st.builds(a.stop, _few, on=_few, since=_instants))
 _credential = st.builds(a.credential, st.integers(1, 3), st.integers(1, 2))
 _template = st.builds(a.template, st.sampled_from(["a", "b"]), st.integers(1, 3), body=st.text(max_size=9))
-_sealed = st.builds(SealedRow, table=st.just("t"), row=st.sampled_from("rs"), column=st.just("c"), envelope=st.binary())
+_sealed = st.builds(
+    SealedRow, table=st.just("t"), row=st.sampled_from("rs"), column=st.just("c"), envelope=st.binary(max_size=2)
+)
 _index = st.builds(
     IndexRow, column=st.just("c"), version=st.integers(1, 2), value=st.binary(max_size=1), row=st.sampled_from("rs")
 )
@@ -118,7 +120,10 @@ _calls = st.one_of(
     _call("put_contact", _contact),
     _call("delete_contact", _contact.map(lambda row: row.id)),
     _call("add_sealed", _rows(_sealed)),
+    _call("replace_sealed", st.lists(st.tuples(_sealed, st.binary(max_size=2)), max_size=3)),
+    _call("delete_sealed", st.sampled_from("tu"), st.lists(st.sampled_from("rs"), max_size=2)),
     _call("add_index", _rows(_index)),
+    _call("drop_index", st.integers(1, 3)),
     _call("delete_index", st.sampled_from("rs")),
     _call("add_grants", _rows(_grant)),
     _call("put_grant", _grant),
@@ -174,6 +179,10 @@ def _all_reads(reader: Reader) -> list[object]:
         reader.open_for(persons[1:3], tokens[:1]),
         [reader.last_spent_on(token, kind.value) for token in tokens for kind in ChannelKind],
         reader.sealed("t", ["r", "s", "x"], ["c", "x"]),
+        [reader.page_sealed(after, 1) for after in (("", "", ""), ("t", "r", "c"), ("t", "s", ""), ("u", "", ""))],
+        dict(reader.sealed_headers()),
+        dict(reader.index_counts()),
+        [reader.index_behind(old, new) for old, new in ((1, 2), (2, 1), (1, 1), (3, 1))],
         reader.lookup("c", [(version, value) for version in (1, 2) for value in (b"", b"\x00", b"\x01")]),
         reader.allow_listed(tokens),
         [reader.pack(digest) for digest in "def"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from carelink.errors import ConflictError, InvalidInputError, NotFoundError
@@ -230,6 +231,57 @@ class TestSealedFields:
             tx.add_sealed([SealedRow(table="t", row="r", column="c", envelope=b"new")])
         with store.reader() as reader:
             assert reader.sealed("t", ["r"], ("c",)) == {("r", "c"): b"new"}
+
+    def test_fields_come_page_by_page(self, store: Store) -> None:
+        places = [("b", "1", "x"), ("a", "2", "y"), ("a", "1", "y"), ("a", "2", "x")]
+        rows = [SealedRow(table=t, row=r, column=c, envelope=f"{t}{r}{c}".encode() * 9) for t, r, c in places]
+        with store.transaction() as tx:
+            tx.add_sealed(rows)
+        seen: list[SealedRow] = []
+        after = ("", "", "")
+        with store.reader() as reader:
+            while page := reader.page_sealed(after, 2):
+                seen.extend(page)
+                after = (page[-1].table, page[-1].row, page[-1].column)
+            assert [(row.table, row.row, row.column) for row in seen] == sorted(places)
+            assert sorted(seen, key=repr) == sorted(rows, key=repr)
+            assert reader.sealed_headers() == {row.envelope[:18]: 1 for row in rows}
+        with store.transaction() as tx:
+            tx.add_sealed([attrs.evolve(rows[0], envelope=b""), attrs.evolve(rows[1], envelope=b"short")])
+            headers = tx.sealed_headers()
+        assert (headers[b""], headers[b"short"]) == (1, 1)
+
+    def test_an_envelope_is_replaced_only_while_it_is_the_same(self, store: Store) -> None:
+        row = SealedRow(table="t", row="r", column="c", envelope=b"old")
+        with store.transaction() as tx:
+            tx.add_sealed([row])
+            assert tx.replace_sealed([(row, b"new"), (row, b"late")]) == 1
+            assert tx.replace_sealed([(SealedRow(table="t", row="x", column="c", envelope=b"old"), b"new")]) == 0
+        with store.reader() as reader:
+            assert reader.sealed("t", ["r", "x"], ("c",)) == {("r", "c"): b"new"}
+
+    def test_fields_of_rows_are_removed(self, store: Store) -> None:
+        with store.transaction() as tx:
+            places = [(table, row) for table in "tu" for row in ("r1", "r2")]
+            tx.add_sealed([SealedRow(table=table, row=row, column="c", envelope=b"x") for table, row in places])
+            assert tx.delete_sealed("t", ["r1", "nobody"]) == 1
+        with store.reader() as reader:
+            left = [(row.table, row.row) for row in reader.page_sealed(("", "", ""), 9)]
+            assert left == [("t", "r2"), ("u", "r1"), ("u", "r2")]
+
+    def test_a_version_of_the_index_is_counted_and_dropped(self, store: Store) -> None:
+        def index(version: int, row: str, value: bytes) -> IndexRow:
+            return IndexRow(column="c", version=version, value=value, row=row)
+
+        with store.transaction() as tx:
+            tx.add_index([index(1, "r1", b"a"), index(1, "r1", b"b"), index(1, "r2", b"c"), index(2, "r1", b"d")])
+        with store.reader() as reader:
+            assert reader.index_counts() == {1: 3, 2: 1}
+            assert (reader.index_behind(1, 2), reader.index_behind(2, 1)) == (2, 0)
+        with store.transaction() as tx:
+            assert tx.drop_index(1) == 3
+        with store.reader() as reader:
+            assert reader.index_counts() == {2: 1}
 
     def test_blind_values_lead_to_rows(self, store: Store) -> None:
         def index(row: str, value: bytes, column: str = "identifier", version: int = 1) -> IndexRow:
