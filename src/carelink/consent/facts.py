@@ -249,8 +249,6 @@ def touch_marks(touch: _Marked) -> tuple[str, ...]:
 
 def marks_of(plan: str, topic: str, *, reply: bool) -> tuple[str, ...]:
     """As `touch_marks`, from the parts."""
-    if not (plan or reply or topic):
-        return ()
     return tuple(filter(None, (plan and f"plan:{plan}", "reply" if reply else "", topic and f"topic:{topic}")))
 
 

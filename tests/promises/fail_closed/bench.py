@@ -87,7 +87,10 @@ class Bench:
         self.lines = {kind: io.StringIO() for kind in (ChannelKind.EMAIL, ChannelKind.SMS)}
         outbox = {"folder": str(folder / "outbox")}
         smtp = {"host": "127.0.0.1", "port": self.peer.port, "tls": "none", "sender": "clinic@example.org"}
-        recorders = [RecordingChannel("recorder-task", ChannelKind.TASK, AddressKind.PHONE, clock=self.clock)]
+        recorders = [
+            RecordingChannel("recorder-task", ChannelKind.TASK, AddressKind.PHONE, clock=self.clock),
+            RecordingChannel("recorder-chat", ChannelKind.CHAT, AddressKind.CHAT, clock=self.clock),
+        ]
         memories = [MemoryChannel(kind) for kind in self.lines]
         self.channels: list[Any] = [
             *(ConsoleChannel(kind, {}, stream) for kind, stream in self.lines.items()),
@@ -167,6 +170,7 @@ class Bench:
         addresses = (
             (AddressKind.EMAIL, f"f{number}@example.invalid"),
             (AddressKind.PHONE, f"+86137{number:08d}"),
+            (AddressKind.CHAT, f"member{number}"),
         )
         return tuple(
             ContactInput(kind=kind, address=Personal(text), status=ContactStatus.VALID) for kind, text in addresses

@@ -7,6 +7,7 @@ reason why that way does not exist. `python docs/check.py --write` renews the ta
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -165,30 +166,41 @@ def reseal(table: str, column: str, value: Any) -> Any:
 
 
 def _secret(bench: Any, do: str, *values: Any) -> None:
-    """The key store is another file: changed through its own connection, in which no transaction is open."""
-    db = bench.link.wiring.keys._db
-    before = db.execute("SELECT * FROM secrets WHERE name = 'request'").fetchall()
-    db.execute("DELETE FROM secrets WHERE name = 'request'" if do == "DELETE" else f"UPDATE secrets SET {do} WHERE name = 'request'", values)  # fmt: skip
+    """The key store is another file. Changed as another process would: its own connection does not see its own writes."""
+    held = bench.link.wiring.keys._db
+    (_, _, path) = held.execute("PRAGMA database_list").fetchone()
 
-    def back() -> None:
-        db.execute("DELETE FROM secrets WHERE name = 'request'")
-        db.executemany(f"INSERT INTO secrets VALUES ({','.join('?' * len(before[0]))})", before)
+    def on_disk(*statements: tuple[str, Sequence[Any]]) -> None:
+        db = sqlite3.connect(path, isolation_level=None)
+        for statement, given in statements:
+            db.execute(statement, given)
+        db.close()
 
-    bench.later(back)
+    before = held.execute("SELECT * FROM secrets WHERE name = 'request'").fetchall()
+    gone = "DELETE FROM secrets WHERE name = 'request'"
+    on_disk((gone if do == "DELETE" else f"UPDATE secrets SET {do} WHERE name = 'request'", values))
+    mended = [(f"INSERT INTO secrets VALUES ({','.join('?' * len(row))})", row) for row in before]
+    bench.later(lambda: on_disk((gone, ()), *mended))
 
 
 def secret_gone(bench: Any, _: Any) -> None:
     _secret(bench, "DELETE")
 
 
-def secret_flipped(bench: Any, _: Any) -> None:
+def _wrapped(bench: Any) -> bytes:
     (wrapped,) = bench.link.wiring.keys._db.execute("SELECT wrapped FROM secrets WHERE name = 'request'").fetchone()
+    return bytes(wrapped)
+
+
+def secret_flipped(bench: Any, _: Any) -> None:
+    wrapped = _wrapped(bench)
     _secret(bench, "wrapped = ?", wrapped[:-3] + bytes([wrapped[-3] ^ 1]) + wrapped[-2:])
 
 
 def secret_of_another_root(bench: Any, _: Any) -> None:
-    """The epoch's key does not open: it is not in memory, and the secret is wrapped under it."""
-    bench.patch(bench.link.wiring.keys, "_keks", {})
+    """The secret is wrapped under an epoch whose key is not there."""
+    wrapped = _wrapped(bench)
+    _secret(bench, "wrapped = ?", wrapped[:1] + (99).to_bytes(4, "big") + wrapped[5:])
 
 
 def secret_slow(bench: Any, _: Any) -> None:

@@ -140,3 +140,9 @@ def test_a_byline_fills_its_own_place_and_no_other():
         render("", "{byline}, {day}", {}, byline="Dr Chen")
     with pytest.raises(InvalidInputError, match="`day`"):
         render("", "{byline}, {day}", {"day": "a\u200bb"}, byline="Dr Chen")
+
+
+@pytest.mark.parametrize("bounds", [{"min": "1"}, {"max": "9"}, {"min": "1", "max": "9"}, {}])
+def test_a_range_is_declared_as_it_was_given(bounds):
+    declared = {"type": "integer", **bounds}
+    assert VariableType.of("count", declared).declared() == declared
