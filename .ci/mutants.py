@@ -12,6 +12,8 @@ place and its diff, and the run exits 1, unless `.ci/mutants.waived` explains it
 
     consent/decide.py:decide:a < b -> a <= b  because REASON
 
+Where a function holds the same change more than once, the second is named `... -> a <= b #2`, and so on down the file.
+
 The package is copied once for each worker; a worker loads pytest and Hypothesis once and forks for each mutant, so that a
 mutant costs the imports and tests of carelink and nothing else. The source tree is never written. docs/adr/0007.
 """
@@ -36,8 +38,9 @@ import threading
 import time
 import tomllib
 import traceback
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -89,7 +92,7 @@ _SKIPPED_FUNCTIONS = {"__repr__", "__str__"}
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change. `start` and `end` are byte offsets in the file."""
+    """One change. `start` and `end` are byte offsets in the file; `number` tells apart what is otherwise named alike."""
 
     path: str
     function: str
@@ -98,6 +101,7 @@ class Mutant:
     end: int
     old: str
     new: str
+    number: int = 1
 
     @property
     def description(self) -> str:
@@ -109,7 +113,8 @@ class Mutant:
 
     @property
     def name(self) -> str:
-        return f"{self.path}:{self.function}:{self.description}"
+        plain = f"{self.path}:{self.function}:{self.description}"
+        return plain if self.number == 1 else f"{plain} #{self.number}"
 
     def apply(self, source: bytes) -> bytes:
         return source[: self.start] + self.new.encode() + source[self.end :]
@@ -365,7 +370,12 @@ def mutants() -> list[Mutant]:
             except SyntaxError:
                 continue
             found.setdefault((mutant.path, mutant.start, mutant.end, mutant.new), mutant)
-    return sorted(found.values(), key=lambda mutant: (mutant.path, mutant.start, mutant.end, mutant.new))
+    inorder = sorted(found.values(), key=lambda mutant: (mutant.path, mutant.start, mutant.end, mutant.new))
+    seen = Counter[str]()
+    for place, mutant in enumerate(inorder):
+        seen[mutant.name] += 1
+        inorder[place] = replace(mutant, number=seen[mutant.name])
+    return inorder
 
 
 def waivers() -> dict[str, str]:

@@ -68,7 +68,8 @@ def complete_root(hashes: Sequence[bytes]) -> bytes:
     while len(row) > 1:
         pairs = iter(row)
         row = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=True)]
-    return row[0]
+    [root] = row
+    return root
 
 
 def fold_roots(roots: Sequence[bytes]) -> bytes:

@@ -179,3 +179,46 @@ def test_no_tree_is_smaller_than_the_empty_one():
     """With the size let through, this proof would add up."""
     one, two = merkle.leaf_hash(b"1"), merkle.leaf_hash(b"2")
     assert not merkle.verify_consistency(-1, one, 2, merkle.node_hash(one, two), [one, two])
+
+
+def test_a_hash_of_another_length_proves_nothing():
+    """A byte moved from one hash to its neighbour leaves the bytes under the node's hash as they are."""
+    one, two, three = leaves_of(3)
+    root = merkle.node_hash(one, two)
+    assert merkle.verify_inclusion(one, 0, 2, [two], root)
+    assert not merkle.verify_inclusion(one + two[:1], 0, 2, [two[1:]], root)
+    assert merkle.verify_consistency(1, one, 2, root, [two])
+    assert not merkle.verify_consistency(1, one + two[:1], 2, root, [two[1:]])
+    whole = merkle.node_hash(root, three)
+    assert not merkle.verify_consistency(2, root, 3, whole + b"\0", [three])
+
+
+def test_a_proof_that_climbs_above_the_root_proves_nothing():
+    """Whoever may choose the root could lengthen any proof by a hash: the size says where it ends."""
+    one, two, three, four = leaves_of(4)
+    extra = b"\x09" * 32
+    assert not merkle.verify_inclusion(one, 0, 1, [extra], merkle.node_hash(extra, one))
+    above = merkle.node_hash(extra, merkle.node_hash(one, two))
+    assert not merkle.verify_inclusion(two, 1, 2, [one, extra], above)
+    old, new = slow_root([one, two, three]), slow_root([one, two, three, four])
+    proof = merkle.consistency_proof(3, 4, reader([one, two, three, four]))
+    assert merkle.verify_consistency(3, old, 4, new, proof)
+    higher = merkle.node_hash(extra, old), merkle.node_hash(extra, new)
+    assert not merkle.verify_consistency(3, higher[0], 4, higher[1], [*proof, extra])
+
+
+def test_two_empty_trees_have_the_empty_root():
+    assert merkle.verify_consistency(0, merkle.EMPTY_ROOT, 0, merkle.EMPTY_ROOT, [])
+    assert not merkle.verify_consistency(0, merkle.EMPTY_ROOT, 0, bytes(32), [])
+
+
+def test_the_largest_tree():
+    """Sizes are signed 64-bit numbers in other people's software."""
+    largest = merkle.Frontier(2**63 - 1, (bytes(32),) * 63)
+    assert merkle.Frontier.from_bytes(largest.to_bytes()) == largest
+    with pytest.raises(FormatError):
+        merkle.Frontier.from_bytes((2**63).to_bytes(8, "big") + bytes(32))
+    with pytest.raises(FormatError):
+        largest.append_many([bytes(32)])
+    with pytest.raises(FormatError):
+        merkle.Frontier(-1, (bytes(32),))
