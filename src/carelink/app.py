@@ -37,7 +37,7 @@ from carelink.engine.succession import Succeeded, succeed
 from carelink.engine.why import Story, why
 from carelink.errors import InvalidInputError, NotFoundError
 from carelink.forgetful import forgetful
-from carelink.keys.folder import KeyFolder
+from carelink.keys.signing import SigningFolder
 from carelink.keys.store import KeyStore
 from carelink.model.ids import GrantId, PatientId, RequestRef, SuppressionId, is_ref
 from carelink.model.moment import Instant, from_datetime
@@ -83,7 +83,7 @@ class Wiring:
     settings: Settings
     store: Store
     keys: KeyStore
-    key_folder: KeyFolder
+    key_folder: SigningFolder
     log: LogFolder
     registry: Registry
     clock: Clock

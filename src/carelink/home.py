@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -19,13 +19,17 @@ from carelink.engine.zones import check_zone
 from carelink.errors import ConflictError, KeyCheckError, SettingsError
 from carelink.keys.folder import KeyFolder
 from carelink.keys.memory import MemoryKeyFolder
+from carelink.keys.plugins import load_provider
+from carelink.keys.provider import KeyProvider
+from carelink.keys.routing import Providers
+from carelink.keys.signing import SigningFolder
 from carelink.keys.store import KeyStore, MemoryKeyStore
 from carelink.packs.loader import DEFAULT_PACKS, bundled_bytes
 from carelink.ports.channel import Channel
 from carelink.ports.rows import TenantRow
 from carelink.ports.store import Store
 from carelink.ports.system import Clock, Entropy
-from carelink.settings import Settings
+from carelink.settings import KEY_FOLDER, Settings
 from carelink.stores.durable_files import create_file, sync_folder
 from carelink.stores.logfolder import LogFolder
 from carelink.stores.memory import MemoryStore
@@ -34,13 +38,15 @@ from carelink.system import SystemClock
 from carelink.system import entropy as system_entropy
 from carelink.vocabulary import ChannelKind
 
-__all__ = ["in_memory", "init", "open_home", "start"]
+__all__ = ["in_memory", "init", "key_providers", "open_home", "start"]
 
 KEY_STORE: Final = "keys.db"
 DEFAULT_HOME: Final = "carelink-data"
 
 
-def _wire(chosen: Settings, store: Store, keys: KeyStore, folder: KeyFolder, clock: Clock, entropy: Entropy) -> Wiring:
+def _wire(
+    chosen: Settings, store: Store, keys: KeyStore, folder: SigningFolder, clock: Clock, entropy: Entropy
+) -> Wiring:
     outbox = {"folder": str(chosen.outbox)}
     tables = {"outbox": outbox, **{name: dict(table) for name, table in chosen.channels.items()}}
     registry = load_registry(tables, allow=chosen.plugin_allow, block=chosen.plugin_block, clock=clock)
@@ -196,18 +202,21 @@ def open_home(
     Raises:
         SettingsError: there is no home, or its settings are malformed.
         StoreOutdatedError: the schema is of another version.
-        KeyCheckError: the key folder is not the one this store was made with, or its passphrase is wrong.
-        KeyProviderError: the key folder is missing or not private.
-        PluginError: a channel plugin is malformed.
+        KeyCheckError: the key folder is not the one this store was made with, or its passphrase is wrong; or its keys
+            are another provider's than the settings name.
+        KeyProviderError: the key folder is missing or not private, or the key provider is out of reach.
+        PluginError: a channel plugin or key provider is malformed, or not installed.
     """
     place = Path(home) if home is not None else settings_files.home_from_environment() or Path(DEFAULT_HOME)
     chosen = settings_files.load(place)
     if not chosen.store.is_file():
         raise SettingsError("the data store of this home is missing", hint="restore it from a backup")
-    folder = KeyFolder.open(chosen.keys, passphrase=passphrase or settings_files.passphrase())
+    provider = key_providers(chosen, passphrase=passphrase or settings_files.passphrase(), entropy=entropy)
+    provider.load()
+    folder = SigningFolder.checked(chosen.keys)
     opened: list[KeyStore | SqliteStore] = []
     try:
-        key_store = KeyStore.open(chosen.keys / KEY_STORE, folder, entropy)
+        key_store = KeyStore.open(chosen.keys / KEY_STORE, provider, entropy)
         opened.append(key_store)
         store = SqliteStore.open(chosen.store)
         opened.append(store)
@@ -217,6 +226,24 @@ def open_home(
         for part in opened:
             part.close()
         raise
+
+
+def key_providers(
+    chosen: Settings, *, passphrase: str | None, folder: Path | None = None, entropy: Entropy = system_entropy
+) -> Providers:
+    """The key providers that the settings name; each is opened when it is first asked.
+
+    Args:
+        folder: in the place of `paths.keys`: a copy, for a drill.
+    """
+    place = chosen.keys if folder is None else folder
+
+    def opener(name: str) -> Callable[[], KeyProvider]:
+        if name == KEY_FOLDER:
+            return lambda: KeyFolder.open(place, passphrase=passphrase, entropy=entropy)
+        return lambda: load_provider(name, chosen.key_providers[name], entropy, block=chosen.plugin_block)
+
+    return Providers(chosen.key_provider, {name: opener(name) for name in chosen.key_providers})
 
 
 def _check_keys(store: Store, keys: KeyStore) -> None:

@@ -24,6 +24,7 @@ from carelink.vocabulary import ChannelKind
 
 __all__ = [
     "FILE_NAME",
+    "KEY_FOLDER",
     "Settings",
     "check_region",
     "home_from_environment",
@@ -34,13 +35,17 @@ __all__ = [
 ]
 
 FILE_NAME: Final = "carelink.toml"
+KEY_FOLDER: Final = "folder"
+"""The key provider of a home that names none."""
+
 _FIRST_YEAR: Final = 1971
 _LAST_YEAR: Final = 2254
-_TOP: Final = {"carelink", "paths", "routes", "channels", "plugins", "processors"}
+_TOP: Final = {"carelink", "paths", "routes", "channels", "plugins", "processors", "keys"}
 _MAIN: Final = {"region", "permit_ttl", "publish_lag", "packs", "screening", "unsubscribe"}
 _PATHS: Final = {"store", "keys", "log", "outbox"}
 _PLUGINS: Final = {"allow", "block"}
 _UNSUBSCRIBE: Final = re.compile(r"https://[!-;=?-~]{1,500}", re.ASCII)
+_PROVIDER: Final = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
 _LONGEST_TTL: Final = 7 * DAY
 """A permit holds a slot of its patient's caps: one that nobody claims must not hold it for ever."""
 
@@ -62,6 +67,7 @@ class Settings:
         permit_ttl: how long an unclaimed permit stands.
         publish_lag: how many entries may be unpublished before sending stops.
         unsubscribe: one-click unsubscribe address (RFC 8058) with `{token}` in it; empty for none.
+        key_provider: who wraps the epochs' keys. key_providers: `[keys.<name>]` tables of those that may unwrap them.
         processors: by channel: where its provider processes data ("" unknown), and the end of the agreement with it.
     """
 
@@ -81,6 +87,8 @@ class Settings:
     publish_lag: int = 100_000
     unsubscribe: str = ""
     processors: Mapping[str, tuple[str, Instant | None]] = attrs.field(factory=dict)
+    key_provider: str = KEY_FOLDER
+    key_providers: Mapping[str, Mapping[str, Any]] = attrs.field(factory=lambda: {KEY_FOLDER: {}}, repr=False)
 
 
 def home_from_environment() -> Path | None:
@@ -116,7 +124,7 @@ def _texts(value: object, name: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _with_secrets(name: str, table: Mapping[str, Any], home: Path) -> dict[str, Any]:
+def _with_secrets(group: str, table: Mapping[str, Any], home: Path) -> dict[str, Any]:
     """Resolve `KEY_env = "NAME"` and `KEY_secret_file = "path"` into `KEY`, so that no secret stands in the file; it is
     wrapped, so that it does not show either. Other `..._file` are paths that start from the home folder.
     """
@@ -124,10 +132,10 @@ def _with_secrets(name: str, table: Mapping[str, Any], home: Path) -> dict[str, 
     for key, value in table.items():
         if key.endswith("_env") and isinstance(value, str):
             if not os.environ.get(value):
-                raise SettingsError(f"`channels.{name}.{key}` names an environment variable that is not set")
+                raise SettingsError(f"`{group}.{key}` names an environment variable that is not set")
             resolved[key.removesuffix("_env")] = Personal(os.environ[value])
         elif key.endswith("_secret_file") and isinstance(value, str):
-            resolved[key.removesuffix("_secret_file")] = Personal(_secret(home / value, f"channels.{name}.{key}"))
+            resolved[key.removesuffix("_secret_file")] = Personal(_secret(home / value, f"{group}.{key}"))
         elif key.endswith("_file") and isinstance(value, str) and value:
             resolved[key] = str(home / value)
         else:
@@ -181,6 +189,7 @@ def parse(text: bytes, home: Path) -> Settings:
     main, paths = _table(data, "carelink", _MAIN), _table(data, "paths", _PATHS)
     plugins, routes = _table(data, "plugins", _PLUGINS), _table(data, "routes", {kind.value for kind in ChannelKind})
     channels = _table(data, "channels", None)
+    provider, providers = _key_providers(_table(data, "keys", None), home)
     return Settings(
         home=home,
         store=home / _text(paths, "paths", "store", "data/carelink.db"),
@@ -191,14 +200,29 @@ def parse(text: bytes, home: Path) -> Settings:
         packs=_texts(main.get("packs", []), "carelink.packs"),
         screening=tuple(home / name for name in _texts(main.get("screening", []), "carelink.screening")),
         routes={kind: _text(routes, "routes", kind, "") for kind in routes},
-        channels={name: _with_secrets(name, _table(channels, name, None), home) for name in channels},
+        channels={name: _with_secrets(f"channels.{name}", _table(channels, name, None), home) for name in channels},
         plugin_allow=_texts(plugins.get("allow", []), "plugins.allow"),
         plugin_block=_texts(plugins.get("block", []), "plugins.block"),
         permit_ttl=_permit_ttl(_text(main, "carelink", "permit_ttl", "PT1H")),
         publish_lag=_lag(main.get("publish_lag", 100_000)),
         unsubscribe=_unsubscribe(_text(main, "carelink", "unsubscribe", "")),
         processors={name: _processor(name, data["processors"]) for name in _table(data, "processors", None)},
+        key_provider=provider,
+        key_providers=providers,
     )
+
+
+def _key_providers(table: Mapping[str, Any], home: Path) -> tuple[str, dict[str, dict[str, Any]]]:
+    """Name of the chosen key provider, and the options of all that are named. The chosen one needs no table."""
+    chosen = _text(table, "keys", "provider", KEY_FOLDER)
+    if _PROVIDER.fullmatch(chosen) is None:
+        raise SettingsError("`keys.provider` is the name of a key provider, in small letters")
+    given = {name: _table(table, name, None) for name in table if name != "provider"}
+    if surplus := sorted(name for name in given if _PROVIDER.fullmatch(name) is None):
+        raise SettingsError(f"`[keys.{surplus[0][:32]}]` names no key provider")
+    if given.get(KEY_FOLDER):
+        raise SettingsError("`[keys.folder]` has no options", hint="its place is `paths.keys`")
+    return chosen, {name: _with_secrets(f"keys.{name}", given.get(name, {}), home) for name in sorted({chosen, *given})}
 
 
 def _processor(name: str, tables: Mapping[str, Any]) -> tuple[str, Instant | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from carelink import settings
@@ -12,8 +13,10 @@ from carelink.cli.exit_codes import Exit
 from carelink.engine.rotation import Drill, Steps
 from carelink.engine.safe import Safe
 from carelink.errors import InvalidInputError
-from carelink.home import KEY_STORE
+from carelink.home import KEY_STORE, key_providers
 from carelink.keys.drill import opened_copy
+from carelink.keys.provider import KeyProvider
+from carelink.keys.store import KeyStore
 from carelink.vault.suites import SUITES, suite_named
 
 __all__ = ["add"]
@@ -32,6 +35,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     turn.add_argument("what", choices=_WHAT, help="root key, epoch key, data keys of patients, key of the index")
     turn.add_argument("--suite", choices=[suite.name for suite in SUITES.values()],
                       help="with `data`: cipher suite of the new keys")  # fmt: skip
+    turn.add_argument("--to", metavar="PROVIDER",
+                      help="with `root`: move to another key provider that the settings name")  # fmt: skip
     turn.add_argument("--lazy", action="store_true", help="with `data`: seal fields again only when they are written")
     turn.set_defaults(run=_rotate)
     verbs.add_parser("retire", help="destroy older data keys that nothing is sealed under").set_defaults(run=_retire)
@@ -47,11 +52,17 @@ def _total(link: CareLink) -> int:
         return sum(reader.sealed_headers().values())
 
 
+def _short(version: str) -> str:
+    """A root's version: eight characters of it, behind the name of its provider."""
+    provider, colon, rest = version.rpartition(":")
+    return f"{provider}{colon}{rest[:8]}"
+
+
 def _status(args: argparse.Namespace) -> int:
     with open_link(args) as link:
         state = link.rotation.state()
     counts = state.counts
-    rows = [("root", version[:8], "", "") for version in counts.roots]
+    rows = [("root", _short(version), "", "") for version in counts.roots]
     rows += [("epoch", str(epoch), f"{keys} keys", "") for epoch, keys in counts.epochs.items()]
     rows += [("data", suite, f"{keys} keys", "") for suite, keys in counts.suites.items()]
     rows += [("data", "older", f"{counts.retired} keys", f"{state.older} fields")]
@@ -74,6 +85,8 @@ def _status(args: argparse.Namespace) -> int:
 def _rotate(args: argparse.Namespace) -> int:
     if args.what != "data" and (args.suite or args.lazy):
         raise InvalidInputError("--suite and --lazy belong to `keys rotate data`")
+    if args.what != "root" and args.to:
+        raise InvalidInputError("--to belongs to `keys rotate root`")
     with open_link(args) as link, progress(args.what, lambda: _total(link)) as bar:
         _rotated(args, link, lambda done: bar.advance(bar.task_ids[0], done))
     return Exit.OK
@@ -81,7 +94,9 @@ def _rotate(args: argparse.Namespace) -> int:
 
 def _rotated(args: argparse.Namespace, link: CareLink, steps: Steps) -> None:
     rotation = link.rotation
-    if args.what == "root":
+    if args.to:
+        _moved(args.to, link)
+    elif args.what == "root":
         console.print(f"root key rotated, {rotation.root()} destroyed", markup=False)
     elif args.what == "epoch":
         console.print(f"epoch rotated, {rotation.epoch(steps)} keys wrapped again", markup=False)
@@ -97,6 +112,16 @@ def _rotated(args: argparse.Namespace, link: CareLink, steps: Steps) -> None:
             )
         else:
             console.print("The older keys are kept. `carelink keys retire` destroys those that nothing is under.")
+
+
+def _moved(to: str, link: CareLink) -> None:
+    moved = link.rotation.move_root(to)
+    console.print(f"{moved} epoch keys wrapped by {to}; none is another provider's", markup=False)
+    if to != (now := link.wiring.settings.key_provider):
+        console.print(f'Now set `provider = "{to}"` under `[keys]`: new epochs still go to {now}.', markup=False)
+    console.print(
+        "The root key before still opens backups of the key store from before. Remove it when these are gone."
+    )
 
 
 def _retire(args: argparse.Namespace) -> int:
@@ -125,8 +150,17 @@ def _check(args: argparse.Namespace) -> int:
     return Exit.COULD_NOT_RUN if found.missing or problems else Exit.OK
 
 
+def _backup(args: argparse.Namespace, link: CareLink) -> AbstractContextManager[KeyStore]:
+    chosen = link.wiring.settings
+
+    def provider(folder: Path) -> KeyProvider:
+        return key_providers(chosen, passphrase=settings.passphrase(), folder=folder)
+
+    return opened_copy(args.backup, KEY_STORE, provider, root=chosen.key_provider == settings.KEY_FOLDER)
+
+
 def _drill(args: argparse.Namespace) -> int:
-    with open_link(args) as link, opened_copy(args.backup, KEY_STORE, settings.passphrase()) as copy:
+    with open_link(args) as link, _backup(args, link) as copy:
         if copy.tenant != link.wiring.keys.tenant:
             raise InvalidInputError("this is the key folder of another home")
         done: Drill = link.rotation.drill(Safe(copy, copy.tenant), args.sample)

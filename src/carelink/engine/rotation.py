@@ -7,8 +7,10 @@ while nobody else can write.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import sha256
 from typing import Final
 
 import attrs
@@ -33,6 +35,8 @@ Steps = Callable[[int], None]
 """Told how many keys or fields were done since it was told last."""
 
 _INDEX: Final = "index"
+_REFERENCE: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
+"""Version of a root key in the key folder."""
 
 
 def _silent(_: int) -> None:
@@ -156,6 +160,19 @@ class Rotation:
         made = (KeyAction.CREATED, _root_name(new), 1)
         self._note(made, *((KeyAction.DESTROYED, _root_name(version), 1) for version in gone))
         return len(gone)
+
+    def move_root(self, to: str) -> int:
+        """Wrap the epochs' keys under the root of another key provider; how many were not yet. The root before stays
+        where it is.
+
+        Raises:
+            SettingsError: the settings do not name this provider.
+            KeyProviderError: one of the two does not answer; run it again.
+        """
+        moved = self.keys.move_root(to)
+        if moved:
+            self._note((KeyAction.CREATED, _root_name(self.keys.counts().roots[-1]), 1))
+        return moved
 
     def epoch(self, steps: Steps = _silent) -> int:
         """A new epoch key; how many keys were wrapped again. Older epochs end when nothing is under them."""
@@ -332,8 +349,11 @@ class Rotation:
 
 
 def _root_name(version: str) -> str:
-    """How the log calls a root: six characters of its reference, which no number of a person is as short as."""
-    return f"root:{version[:6]}"
+    """How the log calls a root: six characters of its reference, which no number of a person is as short as. Names that
+    a provider gives its versions are hashed first.
+    """
+    reference = version if _REFERENCE.fullmatch(version) else sha256(version.encode()).hexdigest()
+    return f"root:{reference[:6]}"
 
 
 def _opens_in(safe: Safe, row: SealedRow) -> str:

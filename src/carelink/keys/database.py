@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+import attrs
+
 from carelink.errors import KeyCheckError, KeyMissingError, StoreError, StoreOutdatedError
 from carelink.keys.provider import KekContext, KeyProvider
 from carelink.keys.store_schema import SCHEMA_VERSION
@@ -16,7 +18,7 @@ from carelink.vault.datakey import Kek, wrap_bytes
 from carelink.vault.derive import Entropy, expand, lp
 from carelink.vault.personal import KEY_LENGTH, SecretKey
 
-__all__ = ["SECRET_LABEL", "Database", "add_epoch", "add_secret", "connect", "secret_bound", "storing"]
+__all__ = ["SECRET_LABEL", "Database", "Epoch", "add_secret", "connect", "new_epoch", "secret_bound", "storing"]
 
 SECRET_LABEL: Final = b"carelink/secret/v1"
 _FULL: Final = 2
@@ -62,12 +64,24 @@ def add_secret(db: sqlite3.Connection, kek: Kek, tenant: str, name: str, version
     db.execute("INSERT INTO secrets VALUES (?, ?, ?, 'active')", (name, version, wrapped))
 
 
-def add_epoch(db: sqlite3.Connection, provider: KeyProvider, tenant: str, epoch: int, entropy: Entropy) -> Kek:
-    """A new epoch with its key, within a transaction."""
+@attrs.frozen
+class Epoch:
+    """A new epoch key, as it is kept and as it is used."""
+
+    kek: Kek
+    wrapped: bytes
+    verify: bytes
+
+    def put(self, db: sqlite3.Connection) -> None:
+        """Its row, within a transaction."""
+        db.execute("INSERT INTO epochs VALUES (?, ?, ?)", (self.kek.epoch, self.wrapped, self.verify))
+
+
+def new_epoch(provider: KeyProvider, tenant: str, epoch: int, entropy: Entropy) -> Epoch:
+    """A new epoch key. The provider may be far away: nobody should wait for the database meanwhile."""
     key = SecretKey(entropy(KEY_LENGTH))
     wrapped = provider.wrap(key, KekContext(tenant, epoch))
-    db.execute("INSERT INTO epochs VALUES (?, ?, ?)", (epoch, wrapped, _check_value(key, tenant, epoch)))
-    return Kek(key, epoch)
+    return Epoch(Kek(key, epoch), wrapped, _check_value(key, tenant, epoch))
 
 
 def _check_value(key: SecretKey, tenant: str, epoch: int) -> bytes:
@@ -80,7 +94,7 @@ class Database:
     def __init__(self, db: sqlite3.Connection, provider: KeyProvider, entropy: Entropy) -> None:
         """Read the epochs and check the root; errors as in `KeyStore.open`."""
         self._db, self._provider, self._entropy = db, provider, entropy
-        self._lock = threading.RLock()
+        self._lock, self._turning = threading.RLock(), threading.Lock()
         self._keks: dict[int, Kek] = {}
         with storing():
             meta = dict(db.execute("SELECT name, value FROM meta"))

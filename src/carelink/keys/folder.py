@@ -1,11 +1,11 @@
-"""The key folder: root key and log signing key in files of their own, apart from the data.
+"""The key folder: root key and log signing key in files of their own, apart from the data. The built-in provider.
 
 root.key      32 raw bytes, or with a passphrase 89 bytes:
               version 0x02 (1) || iterations (4) || memory KiB (4) || lanes (4) || salt (16) || nonce (12)
               || ciphertext (32) || tag (16) -- AES-256-GCM under Argon2id (RFC 9106), AAD the first 29 bytes
               behind the label "carelink/root-file/v2"
 root.previous the root key before it, in the same form, while a rotation is under way
-signing.key   Ed25519 seed, 32 raw bytes (RFC 8032)
+signing.key   see `carelink.keys.signing`
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Final
 
 import attrs
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
@@ -30,6 +28,7 @@ from carelink.keys.private_files import (
     replace_private,
 )
 from carelink.keys.provider import KekContext, RootKey, RootKeys
+from carelink.keys.signing import SIGNING, FolderSigner, SigningFolder
 from carelink.system import entropy as system_entropy
 from carelink.vault.derive import Entropy
 from carelink.vault.personal import KEY_LENGTH, Personal, SecretKey
@@ -39,7 +38,6 @@ __all__ = ["FolderSigner", "KeyFolder", "PassphraseCost"]
 
 _ROOT: Final = "root.key"
 _PREVIOUS: Final = "root.previous"
-_SIGNING: Final = "signing.key"
 _LABEL: Final = b"carelink/root-file/v2"
 _SEALED: Final = 89
 _HEAD: Final = 29
@@ -68,27 +66,10 @@ class PassphraseCost:
 _LIMIT: Final = PassphraseCost(iterations=64, memory_kib=4 * 1024 * 1024, lanes=64)
 
 
-@attrs.frozen
-class FolderSigner:
-    """Signs checkpoints under one name (`carelink.ports.system.Signer`)."""
-
-    name: str
-    _key: Ed25519PrivateKey = attrs.field(repr=False)
-
-    @property
-    def public_key(self) -> bytes:
-        """Raw public key, 32 bytes."""
-        return self._key.public_key().public_bytes_raw()
-
-    def sign(self, message: bytes) -> bytes:
-        """The 64-byte signature."""
-        return self._key.sign(message)
-
-
-class KeyFolder:
+class KeyFolder(SigningFolder):
     """A key folder, opened: provider of KEKs and holder of the signing key."""
 
-    __slots__ = ("_entropy", "_guard", "_path", "_read", "_roots")
+    __slots__ = ("_entropy", "_guard", "_read", "_roots")
 
     def __init__(
         self,
@@ -98,12 +79,10 @@ class KeyFolder:
         guard: Callable[[bytes], bytes] = bytes,
     ) -> None:
         """`roots`: oldest first. `guard`: what is written to the root key file for a root key."""
-        self._path, self._entropy, self._guard = path, entropy, guard
+        super().__init__(path)
+        self._entropy, self._guard = entropy, guard
         self._read: Callable[[], Sequence[SecretKey]] = list
         self._roots = RootKeys([RootKey(root, entropy) for root in roots])
-
-    def __repr__(self) -> str:
-        return "KeyFolder(***)"
 
     @classmethod
     def create(
@@ -123,7 +102,7 @@ class KeyFolder:
         make_private_folder(path)
         root, guard = entropy(KEY_LENGTH), _guard(passphrase, cost or PassphraseCost(), entropy)
         create_private(path / _ROOT, guard(root))
-        create_private(path / _SIGNING, entropy(KEY_LENGTH))
+        create_private(path / SIGNING, entropy(KEY_LENGTH))
         return cls(path, [SecretKey(root)], entropy, guard)
 
     @classmethod
@@ -196,30 +175,6 @@ class KeyFolder:
         self._roots.destroy(version)
         if known:
             remove_private(self._path / _PREVIOUS)
-
-    def signing_key(self) -> Ed25519PrivateKey:
-        """The log's signing key, read from its file.
-
-        Raises:
-            KeyProviderError: missing, damaged or not private.
-        """
-        seed = read_private(self._path / _SIGNING)
-        if len(seed) != KEY_LENGTH:
-            raise KeyProviderError("the signing key file is damaged")
-        return Ed25519PrivateKey.from_private_bytes(seed)
-
-    def signer(self, name: str) -> FolderSigner:
-        """The signer under this name (the log's origin)."""
-        return FolderSigner(name, self.signing_key())
-
-    @staticmethod
-    def check_signature(public: bytes, signature: bytes, message: bytes) -> bool:
-        """Whether an Ed25519 signature verifies."""
-        try:
-            Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
-        except (InvalidSignature, ValueError):
-            return False
-        return True
 
 
 def _guard(passphrase: str | None, cost: PassphraseCost, entropy: Entropy) -> Callable[[bytes], bytes]:

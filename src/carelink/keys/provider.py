@@ -38,27 +38,32 @@ class KekContext:
 
 class KeyProvider(Protocol):
     """Wraps KEKs under a root key that never leaves it. The root has versions: the newest wraps, all of them unwrap.
-    Wrapped forms are self-describing, so that a provider tells its own, and which version made them.
+    Wrapped forms are self-describing, so that a provider tells its own, and which version made them. Calls may come
+    from several threads. The whole contract: docs/reference/key-provider.md.
     """
 
     def wrap(self, kek: SecretKey, context: KekContext) -> bytes:
         """The wrapped KEK, under the newest version. Raises KeyProviderError for an outage."""
 
     def unwrap(self, wrapped: bytes, context: KekContext) -> SecretKey:
-        """The KEK. Raises KeyCheckError for another root, KeyProviderError for an outage, DecryptError otherwise."""
+        """The KEK. Raises KeyCheckError for another root or a destroyed version, KeyProviderError for an outage,
+        DecryptError otherwise. A damaged form never looks like an outage.
+        """
 
     def versions(self) -> tuple[str, ...]:
-        """Versions of the root that unwrap, oldest first. Names without secrets, `[A-Za-z0-9_.:-]{1,64}`."""
+        """Versions of the root that unwrap, oldest first. Names without secrets, `[A-Za-z0-9_.:-]{1,64}`, that no other
+        root's versions bear. None, where there is no root key yet.
+        """
 
     def version_of(self, wrapped: bytes) -> str:
         """The version that a wrapped KEK names; DecryptError if the bytes are no form of this provider's."""
 
     def rotate(self) -> str:
-        """A new version that wraps from now on. Durable before it returns."""
+        """A new version that wraps from now on; the first, if there is none. Durable before it returns."""
 
     def destroy(self, version: str) -> None:
         """Destroy an older version: what it wrapped never opens again. Again is harmless; ConflictError for the
-        newest one.
+        newest one, or, if the provider cannot, for one that has an older one before it.
         """
 
 

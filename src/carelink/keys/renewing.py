@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from carelink.errors import ConflictError
-from carelink.keys.database import SECRET_LABEL, Database, add_epoch, secret_bound, storing
+from carelink.errors import ConflictError, KeyProviderError
+from carelink.keys.database import SECRET_LABEL, Database, new_epoch, secret_bound, storing
 from carelink.keys.provider import KekContext
+from carelink.keys.routing import Providers
 from carelink.ports.keys import KeyCounts
 from carelink.vault.datakey import new_data_key, unwrap, unwrap_bytes, wrap, wrap_bytes, wrapped_epoch
 from carelink.vault.suites import AES_256_GCM, Suite, suite_named, suite_of
@@ -52,7 +53,8 @@ class Renewing(Database):
 
     def rotate_root(self) -> tuple[str, ...]:
         """A new version of the root key: the epochs' keys are wrapped under it, then the older versions destroyed.
-        A rotation that was interrupted is finished and none begun.
+        A rotation that was interrupted is finished and none begun; nor is one where keys are still another provider's,
+        which are moved.
 
         Returns:
             The versions destroyed.
@@ -60,8 +62,9 @@ class Renewing(Database):
         Raises:
             KeyProviderError: the provider does not answer.
         """
-        with self._lock:
-            if len(self._provider.versions()) == 1:
+        with self._turning:
+            versions = self._provider.versions()
+            if not versions or (len(versions) == 1 and set(self._wrapped_under()) == set(versions)):
                 self._provider.rotate()
             self._rewrap_epochs()
             *old, _ = self._provider.versions()
@@ -69,28 +72,65 @@ class Renewing(Database):
                 self._provider.destroy(version)
             return tuple(old)
 
-    def _rewrap_epochs(self) -> None:
-        current = self._provider.versions()[-1]
-        with self._writing() as db:
-            for epoch, wrapped in db.execute("SELECT epoch, wrapped FROM epochs").fetchall():
-                if self._provider.version_of(wrapped) == current:
-                    continue
+    def move_root(self, to: str) -> int:
+        """Wrap the epochs' keys by another provider that the settings name; how many were not its own. Each is a commit
+        of its own, and says whose it is: again goes on. What the provider before holds is left alone.
+
+        Raises:
+            SettingsError: the settings do not name it.
+            KeyProviderError: one of the two does not answer.
+        """
+        with self._turning:
+            if not isinstance(self._provider, Providers):
+                raise ConflictError("this key store was opened with a single key provider")
+            self._provider.choose(to)
+            if not self._provider.versions():
+                self._provider.rotate()
+            return self._rewrap_epochs()
+
+    def _wrapped_under(self) -> list[str]:
+        """The root's version of each epoch."""
+        return [self._provider.version_of(wrapped) for _, wrapped in self._epochs()]
+
+    def _epochs(self) -> list[tuple[int, bytes]]:
+        with self._lock, self._reading() as db:
+            return list(db.execute("SELECT epoch, wrapped FROM epochs ORDER BY epoch"))
+
+    def _rewrap_epochs(self) -> int:
+        """Wrap what is not under the newest version. The provider is asked while nobody waits for the database: it may
+        be far away. Bytes that changed meanwhile are left to the next round.
+        """
+        current, total = self._provider.versions()[-1], 0
+        while left := [each for each in self._epochs() if self._provider.version_of(each[1]) != current]:
+            for epoch, wrapped in left:
                 context = KekContext(self.tenant, epoch)
                 again = self._provider.wrap(self._provider.unwrap(wrapped, context), context)
-                db.execute("UPDATE epochs SET wrapped = ? WHERE epoch = ?", (again, epoch))
+                if self._provider.version_of(again) != current:
+                    raise KeyProviderError(
+                        "the key provider does not wrap under its newest version", hint="run it again"
+                    )
+                with self._lock, self._writing() as db:
+                    total += db.execute(
+                        "UPDATE epochs SET wrapped = ? WHERE epoch = ? AND wrapped = ?", (again, epoch, wrapped)
+                    ).rowcount
         self._truncate()
+        return total
 
     # -- epochs ----------------------------------------------------------------------------------------------
 
     def begin_epoch(self) -> int:
         """A new epoch for all keys made or wrapped from now on; the unfinished one, if there is one."""
-        with self._lock, self._writing() as db:
-            (newest,) = db.execute("SELECT max(epoch) FROM epochs").fetchone()
-            (epochs,) = db.execute("SELECT count(*) FROM epochs").fetchone()
-            if epochs > 1:
-                return int(newest)
-            self._keks[newest + 1] = add_epoch(db, self._provider, self.tenant, newest + 1, self._entropy)
-            return int(newest) + 1
+        with self._turning:
+            before = self._epochs()
+            newest = before[-1][0]
+            if len(before) > 1:
+                return newest
+            made = new_epoch(self._provider, self.tenant, newest + 1, self._entropy)
+            with self._lock, self._writing() as db:
+                if db.execute("SELECT max(epoch) FROM epochs").fetchone() == (newest,):
+                    made.put(db)
+                    self._keks[newest + 1] = made.kek
+            return newest + 1
 
     def rewrap(self, limit: int) -> int:
         """Wrap up to `limit` keys of older epochs under the newest; how many they were."""

@@ -23,7 +23,7 @@ from carelink.errors import (
     InvalidInputError,
     KeyMissingError,
 )
-from carelink.keys.database import SECRET_LABEL, add_epoch, add_secret, connect, secret_bound, storing
+from carelink.keys.database import SECRET_LABEL, add_secret, connect, new_epoch, secret_bound, storing
 from carelink.keys.private_files import sync
 from carelink.keys.provider import KeyProvider, RootKey, RootKeys
 from carelink.keys.renewing import Renewing
@@ -398,13 +398,14 @@ class KeyStore(Renewing):
 
 
 def _build(db: sqlite3.Connection, provider: KeyProvider, tenant: str, entropy: Entropy) -> None:
+    epoch = new_epoch(provider, tenant, _FIRST_EPOCH, entropy)
     db.execute("BEGIN IMMEDIATE")
     for statement in SCHEMA:
         db.execute(statement)
     db.executemany("INSERT INTO meta VALUES (?, ?)", [("tenant", tenant), ("schema", str(SCHEMA_VERSION))])
-    kek = add_epoch(db, provider, tenant, _FIRST_EPOCH, entropy)
+    epoch.put(db)
     for name in SECRETS:
-        add_secret(db, kek, tenant, name, 1, entropy)
+        add_secret(db, epoch.kek, tenant, name, 1, entropy)
     db.execute("COMMIT")
 
 

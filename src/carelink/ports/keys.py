@@ -44,6 +44,9 @@ class KeyWork(Protocol):
     def rotate_root(self) -> tuple[str, ...]:
         """A new root; the versions destroyed."""
 
+    def move_root(self, to: str) -> int:
+        """Wrap the epochs' keys by the provider of this name; how many were another's."""
+
     def begin_epoch(self) -> int:
         """A new epoch, or the unfinished one."""
 

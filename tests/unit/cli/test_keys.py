@@ -46,6 +46,13 @@ def test_a_rotation_from_status_to_retire(run):
     assert run("check") == (Exit.OK, "3 data keys, 0 of them do not open\n9 sealed fields\n")
 
 
+def test_a_move_needs_a_provider_that_the_settings_name(run):
+    code, told = run("rotate", "root", "--to", "elsewhere")
+    assert code == Exit.COULD_NOT_RUN and "[keys.elsewhere]" in told
+    code, told = run("rotate", "root", "--to", "folder")
+    assert code == Exit.OK and told.startswith("0 epoch keys wrapped by folder")
+
+
 def test_lazily(run):
     code, told = run("rotate", "data", "--lazy")
     assert code == Exit.OK and "0 fields sealed again" in told
@@ -54,6 +61,7 @@ def test_lazily(run):
 
 def test_options_that_do_not_belong_together(run):
     assert run("rotate", "epoch", "--lazy")[0] == Exit.USAGE
+    assert run("rotate", "epoch", "--to", "folder")[0] == Exit.USAGE
     assert run("rotate", "data", "--suite", "ROT13")[0] == Exit.USAGE
 
 

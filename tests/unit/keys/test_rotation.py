@@ -254,7 +254,7 @@ def test_a_drill_opens_todays_data_with_a_backup(home, tmp_path):
     from carelink.keys.drill import opened_copy
 
     def drill(sample=1000):
-        with opened_copy(tmp_path / "backup", KEY_STORE, None) as copy:
+        with opened_copy(tmp_path / "backup", KEY_STORE, KeyFolder.open) as copy:
             return home.rotation.drill(Safe(copy, copy.tenant), sample)
 
     home.wiring.keys.rotate_root()  # empties the write-ahead log
