@@ -68,11 +68,10 @@ def test_escapes_are_resolved() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_there_are_enough_different_replies(language: str) -> None:
-    """Near-duplicates counted once, stop lines reach 1,000; other lines reach 3,000 as exact texts in their context."""
+    """Near-duplicates counted once."""
     stop, other = corpus.replies(f"{language}_stop"), corpus.replies(f"{language}_other")
     assert len({reply.key for reply in stop}) >= 1000
-    assert len({(reply.context, reply.text) for reply in other}) >= 3000
-    assert len({reply.key for reply in other}) >= 2500
+    assert len({reply.key for reply in other}) >= 3000
     assert len({reply.base_text for reply in stop}) >= 250
     assert len({reply.base_text for reply in other}) >= 1000
     assert {reply.label for reply in other} == corpus.LABELS - {"stop"}
