@@ -415,9 +415,9 @@ class Facts:
     calendars: Fact[tuple[CalendarFact, ...]] = Known(())
 
 
-_FACTS: Final = tuple(field.name for field in attrs.fields(Facts) if str(field.type).startswith("Fact["))
+_FIELDS: Final = tuple(field.name for field in attrs.fields(Facts))
 
 
 def absences(facts: Facts) -> tuple[tuple[str, Absent], ...]:
     """The facts that are UNKNOWN or STALE, by name, in the order in which `Facts` lists them."""
-    return tuple((name, fact) for name in _FACTS if isinstance(fact := getattr(facts, name), Absent))
+    return tuple((name, fact) for name in _FIELDS if isinstance(fact := getattr(facts, name), Absent))

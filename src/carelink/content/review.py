@@ -4,6 +4,7 @@ count with the same function.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -121,8 +122,14 @@ def clinician(spans: Iterable[Span], at: Instant) -> tuple[Instant, Instant | No
     own = [span for span in spans if span.role is ReviewRole.CLINICAL]
     if not own:
         return None
-    best = max(own, key=lambda span: (valid(span, at), span.since, _end(span) is None, _end(span) or 0))
+    best = max(own, key=lambda span: (valid(span, at), span.since, _lasts(span)))
     return best.since, _end(best)
+
+
+def _lasts(span: Span) -> float:
+    """Its end, to compare by; one without an end lasts longest."""
+    end = _end(span)
+    return math.inf if end is None else end
 
 
 def life(*, withdrawn: bool, approvals: int, quorum: int, screened: bool) -> ContentStatus:

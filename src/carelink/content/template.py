@@ -249,8 +249,8 @@ def _canonical(form: dict[str, Any]) -> str:
 class Rendered:
     """Text ready to hand over. Its repr shows nothing: it may name a person."""
 
-    subject: str = attrs.field(repr=False)
-    body: str = attrs.field(repr=False)
+    subject: str
+    body: str
 
     def __repr__(self) -> str:
         return "Rendered(...)"

@@ -87,8 +87,7 @@ def check_plain(name: str, value: object, longest: int = MAX_VALUE) -> str:
     """
     if not isinstance(value, str) or not value.strip() or len(value) > longest:
         raise InvalidInputError(f"the value of variable `{name}` is empty or longer than {longest} characters")
-    plain = value.isascii() and value.isprintable()
-    if not plain and any(unicodedata.category(mark) in _HIDDEN for mark in value):
+    if not value.isprintable() and any(unicodedata.category(mark) in _HIDDEN for mark in value):
         raise InvalidInputError(f"the value of variable `{name}` holds line breaks or invisible characters")
     return value
 
@@ -219,10 +218,6 @@ class VariableType:
         return InvalidInputError(f"variable `{self.name}`: {what}")
 
 
-def _below(left: object, right: object) -> bool:
-    """Whether both are there and the first is less. Dates and times in ISO 8601 sort as texts."""
-    if left is None or right is None:
-        return False
-    if isinstance(left, int) and isinstance(right, int):
-        return left < right
-    return str(left) < str(right)
+def _below(left: Any, right: Any) -> bool:
+    """Whether both are there, keys of one kind, and the first is less. Dates and times in ISO 8601 sort as texts."""
+    return left is not None and right is not None and bool(left < right)

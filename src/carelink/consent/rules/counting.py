@@ -53,8 +53,6 @@ class Counted:
         address in turn. One after the decision instant counts as if it had just happened: a clock that ran ahead must
         not open a cap.
         """
-        if not history.items:
-            return [[] for _ in self.letters]
         found = [touch for touch in history.items if self._counts(touch, plan)]
         return [sorted(touch.at for touch in found if letter in touch.binds) for letter in self.letters]
 

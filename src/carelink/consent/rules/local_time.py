@@ -24,25 +24,19 @@ def local(zone: ZoneFact, at: Instant) -> int:
 def next_change(zone: ZoneFact, at: Instant, until: Instant) -> Instant:
     """The next instant at which the zone's clock changes; `until` if there is none before."""
     place = bisect_right(zone.offsets, at, key=_start)
-    return min([until, *(start for start, _ in zone.offsets[place : place + 1])])
+    return min(until, zone.offsets[place][0]) if place < len(zone.offsets) else until
 
 
-def opening(
-    zones: ZoneFacts, at: Instant, closed_until: Callable[[ZoneFact, Instant], Instant | None]
-) -> Instant | None:
+def opening(zones: ZoneFacts, at: Instant, closed_until: Callable[[ZoneFact, Instant], Instant]) -> Instant | None:
     """The first instant from `at` on that every zone allows; None if there is none within the horizon.
 
     Args:
         zones: where the recipient may be.
         at: where to begin.
-        closed_until: for one zone, the instant itself where it allows it, else the next one worth asking; None where
-            nobody can tell.
+        closed_until: for one zone, the instant itself where it allows it, else the next one worth asking.
     """
     while at < zones.until:
-        found = [closed_until(zone, at) for zone in zones.candidates]
-        later = max((instant for instant in found if instant is not None), default=at)
-        if None in found:
-            return None
+        later = max(closed_until(zone, at) for zone in zones.candidates)
         if later == at:
             return at
         at = later

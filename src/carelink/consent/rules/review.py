@@ -40,7 +40,7 @@ class Review:
         missing = sum(max(0, number - getattr(content, role)) for role, number in self.needed)
         if not missing:
             return permit(self.rule)
-        lapsed = 0 < missing <= content.lapsed
+        lapsed = missing <= content.lapsed
         return refuse(
             self.rule,
             ReasonCode.CREDENTIAL_INVALID if lapsed else ReasonCode.CONTENT_UNREVIEWED,

@@ -32,7 +32,8 @@ class WorkingDays:
         found = read.codes("calendar", one=True)
         if not found:
             raise read.fail("`params.calendar` is missing")
-        return cls(rule, found[0])
+        [calendar] = found
+        return cls(rule, calendar)
 
     def judge(self, facts: Facts) -> Verdict:
         """On a rest day: DEFER to the next working day. Where the calendar does not reach: refuse."""
@@ -58,11 +59,9 @@ def _day(calendar: CalendarFact, zone: ZoneFact, at: Instant) -> str | None:
     return calendar.days[place] if 0 <= place < len(calendar.days) else None
 
 
-def _rests_until(calendar: CalendarFact, zone: ZoneFact, at: Instant, until: Instant) -> Instant | None:
-    letter = _day(calendar, zone, at)
-    if letter is None:
-        return None
-    if letter == "w":
+def _rests_until(calendar: CalendarFact, zone: ZoneFact, at: Instant, until: Instant) -> Instant:
+    """The instant itself on a working day, else the next midnight. Where the calendar has ended no day is one."""
+    if _day(calendar, zone, at) == "w":
         return at
     midnight = Instant((at // SECOND + DAY_SECONDS - local(zone, at) % DAY_SECONDS) * SECOND)
     return min(midnight, next_change(zone, at, until))
