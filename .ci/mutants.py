@@ -12,7 +12,7 @@ place and its diff, and the run exits 1, unless `.ci/mutants.waived` explains it
 
     consent/decide.py:decide:a < b -> a <= b  because REASON
 
-Where a function holds the same change more than once, the second is named `... -> a <= b #2`, and so on down the file.
+Where a function holds the same change more than once, the second is named `... -> a <= b #2`, and so on downwards.
 
 The package is copied once for each worker; a worker loads pytest and Hypothesis once and forks for each mutant, so that a
 mutant costs the imports and tests of carelink and nothing else. The source tree is never written. docs/adr/0007.
@@ -92,7 +92,7 @@ _SKIPPED_FUNCTIONS = {"__repr__", "__str__"}
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change. `start` and `end` are byte offsets in the file; `number` tells apart what is otherwise named alike."""
+    """One change. `start` and `end` are byte offsets in the file; `number` tells apart what is named alike."""
 
     path: str
     function: str

@@ -82,6 +82,24 @@ def test_what_is_no_list_of_words(value):
         params(key=value).words("key", ["a", "b"], ())
 
 
+def test_codes():
+    assert params(key=["adv_label", "B-2"]).codes("key") == ("adv_label", "B-2")
+    assert params(key="CN").codes("key", one=True) == ("CN",)
+    assert params().codes("key") == ()
+
+
+@pytest.mark.parametrize("value", ["a", [], ["a", "a"], ["a", 1], ["a", "1a"], ["a", "b c"], [1], ["x" * 33], 1])
+def test_what_is_no_list_of_codes(value):
+    with pytest.raises(PolicyError, match=r"params\.key"):
+        params(key=value).codes("key")
+
+
+@pytest.mark.parametrize("value", [["a"], "", "a b", 1, "x" * 33])
+def test_what_is_no_code(value):
+    with pytest.raises(PolicyError, match=r"params\.key"):
+        params(key=value).codes("key", one=True)
+
+
 def test_lengths():
     assert params(key="PT1H").length("key") == HOUR
     assert params(key="P3660D").length("key") == MAX_LENGTH == 3660 * DAY

@@ -56,4 +56,6 @@ def test_what_is_left_out_is_the_careful_value():
     assert (grant.separate, grant.until, grant.ended_at, grant.notice) == (False, None, None, "")
     content = ContentFact(status=ContentStatus.APPROVED, purposes=(), channels=(), digest="", since=0)
     assert (content.approvals, content.until) == (0, None)
+    assert (content.clinical, content.commercial, content.ethics, content.lapsed) == (0, 0, 0, 0)
+    assert (content.number_until, content.data, content.provider) == (None, (), None)
     assert Touch(0, Purpose.CARE_CHRONIC, ChannelKind.SMS, "s").reply is False

@@ -100,9 +100,10 @@ def test_the_same_topic_twice_is_a_duplicate_for_as_long_as_it_says():
     assert judge("duplicate", short, within="P1D").reason is ReasonCode.FACT_UNKNOWN
 
 
-@pytest.mark.parametrize(("plans", "count"), [("any", 2), ("same", 1), ("none", 1)])
+@pytest.mark.parametrize(("plans", "count"), [("any", 5), ("same", 1), ("none", 2)])
 def test_a_cap_counts_touches_of_the_plans_it_means(plans, count):
-    facts = touched(touch(NOW - HOUR, plan="walk-21"), touch(NOW - 2 * HOUR), plan="walk-21")
+    kept = [touch(NOW - HOUR, plan=name) for name in ("walk-21", "recheck-year", "recheck-year", "", "")]
+    facts = touched(*kept, plan="walk-21")
     assert counting("frequency_cap", facts, max=count, window="P1D", plans=plans).reason is ReasonCode.CAP_EXCEEDED
     assert counting("frequency_cap", facts, max=count + 1, window="P1D", plans=plans).effect is Effect.PERMIT
 
@@ -233,7 +234,10 @@ def test_an_approval_number_is_valid_until_its_day():
     ],
 )
 def test_a_provider_has_approved_the_template(state, required, effect):
-    assert judge("provider_template", with_content(provider=state), required=required).effect is effect
+    verdict = judge("provider_template", with_content(provider=state), required=required)
+    assert (verdict.effect, verdict.reason is ReasonCode.PROVIDER_TEMPLATE_MISSING) == (effect, effect is Effect.REFUSE)
+    if required:  # so it is unless the pack says otherwise
+        assert judge("provider_template", with_content(provider=state)) == verdict
 
 
 @pytest.mark.parametrize(
@@ -250,6 +254,10 @@ def test_a_provider_has_approved_the_template(state, required, effect):
         ((("sensitive", "annotate"),), {"refuse": ["sensitive"]}, Effect.REFUSE, ReasonCode.SENSITIVE_CONTENT),
         ((("sensitive", "refuse"),), {"categories": ["absolute"]}, Effect.PERMIT, None),
         ((("clinical_advice", "refuse"),), {}, Effect.REFUSE, ReasonCode.CLINICIAN_REQUIRED),
+        ((("incentive", "refuse"),), {}, Effect.REFUSE, ReasonCode.INCENTIVE_PROHIBITED),
+        ((("obfuscation", "refuse"),), {}, Effect.REFUSE, ReasonCode.CONTENT_OBFUSCATED),
+        ((("others_events", "refuse"),), {}, Effect.REFUSE, ReasonCode.DISCLOSURE_DENIED),
+        ((("structure", "refuse"),), {}, Effect.REFUSE, ReasonCode.MARK_MISSING),
         ((("absolute", "something new"),), {}, Effect.REFUSE, ReasonCode.CLAIM_PROHIBITED),
     ],
 )
@@ -292,7 +300,9 @@ def test_advice_has_a_clinician_behind_it():
     lapsed = facts(credential=Known(ClinicianFact(since=Instant(0), until=NOW)), **named)
     assert judge("clinician", lapsed).reason is ReasonCode.CREDENTIAL_INVALID
     soon = facts(credential=Known(ClinicianFact(since=Instant(NOW + 5))), **named)
-    assert judge("clinician", soon).earliest == NOW + 5
+    verdict = judge("clinician", soon)
+    assert (verdict.reason, verdict.earliest) == (ReasonCode.CREDENTIAL_INVALID, NOW + 5)
+    assert judge("clinician", facts(credential=Known(ClinicianFact(since=NOW)), **named)).effect is Effect.PERMIT
 
 
 def test_only_the_data_a_purpose_allows_are_read():
@@ -365,6 +375,7 @@ def test_where_the_calendar_ends_it_cannot_be_told():
         ("marks", {"marks": ["a", "a"]}),
         ("screening", {"refuse": ["absolute"], "hold": ["absolute"]}),
         ("data_purpose", {"allowed": ["horoscope"]}),
+        ("data_purpose", {}),
         ("working_days", {}),
         ("working_days", {"calendar": 7}),
         ("due", {"by": "noon"}),

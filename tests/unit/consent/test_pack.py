@@ -182,6 +182,9 @@ def test_what_a_rule_needs(key):
         ('["guardian", "self"]', "[]", "`roles`"),
         ("automated = true", "automated = 1", r"`when\.automated`"),
         ("automated = true", "sometimes = true", r"`when\.sometimes`"),
+        ("automated = true", "plan = 1", r"`when\.plan`"),
+        ("automated = true", 'plan = "chronic"', r"`when\.plan`"),
+        ("automated = true", 'stages = ["asleep"]', r"`when\.stages`"),
     ],
 )
 def test_malformed_rules(old, new, complaint):

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import tomllib
 
+import attrs
 import pytest
 
 from carelink.consent.decide import decide
+from carelink.consent.facts import Absent, Known
 from carelink.consent.pack import parse_pack
 from carelink.consent.policy import Policy
 from carelink.consent.rules import COUNTING, KINDS
 from carelink.errors import PolicyError
 from carelink.model.moment import DAY
 from carelink.packs.loader import bundled_bytes, default_policy, load_bundled
-from carelink.vocabulary import Effect, Purpose
+from carelink.vocabulary import Effect, LifecycleStage, Purpose
 
 PACK = """[pack]
 id = "clinic"
@@ -127,6 +129,51 @@ def test_rules_that_speak_of_a_request(good):
     assert "BASE.GATE" in names
     marketing = good(purpose=Purpose.MARKETING_EVENT)
     assert "CLINIC.R" in [compiled.rule.id for compiled in policy.applying(marketing)]
+
+
+@pytest.mark.parametrize(
+    ("when", "plan", "speaks"),
+    [
+        ("plan = true", "walk-21", True),
+        ("plan = true", "", False),
+        ("plan = false", "walk-21", False),
+        ("plan = false", "", True),
+        ("", "walk-21", True),
+        ("", "", True),
+    ],
+)
+def test_a_rule_for_plans_speaks_of_plans_alone(good, when, plan, speaks):
+    policy = with_baseline(clinic(rule("veto", when=when)))
+    seen = good()
+    seen = attrs.evolve(seen, ask=attrs.evolve(seen.ask, plan=plan))
+    assert ("CLINIC.R" in [compiled.rule.id for compiled in policy.applying(seen)]) is speaks
+
+
+@pytest.mark.parametrize(
+    ("stage", "speaks"),
+    [
+        (Known(LifecycleStage.LOYAL), True),
+        (Known(LifecycleStage.CHURN_RISK), False),
+        (Known(None), False),
+        # Who knows: the rule narrows, so it speaks.
+        (Absent.UNKNOWN, True),
+        (Absent.STALE, True),
+    ],
+)
+def test_a_rule_for_a_stage_speaks_of_it_and_of_a_stage_that_is_not_known(good, stage, speaks):
+    seen = good(stage=stage)
+    policy = with_baseline(clinic(rule("veto", when='stages = ["loyal"]')))
+    assert ("CLINIC.R" in [compiled.rule.id for compiled in policy.applying(seen)]) is speaks
+    everywhere = with_baseline(clinic(rule("veto")))
+    assert "CLINIC.R" in [compiled.rule.id for compiled in everywhere.applying(seen)]
+
+
+def test_what_a_policy_has_judged_leaves_no_trace_in_it(good):
+    used, fresh = default_policy(), Policy.from_bytes(pack.data for pack in default_policy().packs)
+    used.applying(good())
+    assert used == fresh
+    assert repr(used) == repr(fresh)
+    assert attrs.evolve(used, rules=()).applying(good()) == []
 
 
 def test_a_cap_counts_what_its_rule_speaks_of_unless_it_says_otherwise(good):
