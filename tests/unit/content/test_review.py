@@ -62,6 +62,23 @@ def test_a_tally_is_what_the_rule_says(reviews, held, at):
     assert (found.clinical, found.commercial, found.ethics, found.lapsed) == (*counts.values(), lapsed)
 
 
+@pytest.mark.parametrize(
+    ("approved", "span", "tallied"),
+    [
+        (3, Span(ReviewRole.CLINICAL, 2, 5), (0, 1)),  # valid when it was given, not now
+        (3, Span(ReviewRole.CLINICAL, 2, None, 5), (0, 1)),  # ended since
+        (3, Span(ReviewRole.CLINICAL, 2, 8), (1, 0)),
+        (1, Span(ReviewRole.CLINICAL, 2, 5), (0, 0)),  # never valid: nothing lapsed
+        (None, Span(ReviewRole.CLINICAL, 2, 5), (0, 0)),
+        (3, Span(ReviewRole.ETHICS, 2, 5), (0, 0)),
+    ],
+)
+def test_a_lapsed_credential_is_counted_apart(approved, span, tallied):
+    reviews = [Review(actor, ReviewRole.CLINICAL, approved) for actor in ACTORS[:2]]
+    found = tally(reviews, {ACTORS[0]: [span], ACTORS[1]: [span]}, 7)
+    assert (found.clinical, found.lapsed) == tuple(2 * each for each in tallied)
+
+
 @given(st.lists(SPANS, max_size=4), INSTANTS)
 def test_a_valid_clinical_credential_speaks_before_any_other(spans, at):
     own = [span for span in spans if span.role is ReviewRole.CLINICAL]

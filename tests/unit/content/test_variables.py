@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from carelink.content.template import ChannelText, Template, read_details, render
-from carelink.content.variables import VariableType
+from carelink.content.variables import Characters, ValueKind, VariableType
 from carelink.errors import InvalidInputError
 from carelink.model.scope import Scope
 from carelink.vocabulary import ChannelKind, DataClass
@@ -23,12 +25,14 @@ GOOD = [
     ({"type": "integer"}, "-12"), ({"type": "integer", "min": -3, "max": 7}, "-3"), ({"type": "integer", "max": 7}, "7"),
     ({"type": "date"}, "2028-02-29"), ({"type": "date", "min": "2026-01-01", "max": "2026-12-31"}, "2026-12-31"),
     ({"type": "time", "min": "08:00", "max": "17:30"}, "08:00"), ({"type": "datetime"}, "2026-11-25 08:30"),
-    ({"type": "choice", "of": ["left", "右眼"]}, "右眼"),
+    ({"type": "choice", "of": ["left", "右眼"]}, "右眼"), ({}, "x" * 200), ({}, "Zoë, 王医生"), ({"type": "text", "max": 1}, "a"),
+    ({"type": "text", "characters": ["letter"]}, "Zoë王"), ({"type": "text", "characters": ["letter", "digit"]}, "Zoë3"),
+    ({"type": "choice", "of": [f"ward {number}" for number in range(100)]}, "ward 99"),
 ]  # fmt: skip
 BAD = [
     ({}, "x" * 201), ({}, " "), ({}, "a\u200bb"), ({"type": "text", "max": 3}, "abcd"),
     ({"type": "text", "characters": ["han", "digit"]}, "三楼 A"), ({"type": "text", "characters": ["latin"]}, "é"),
-    ({"type": "text", "characters": ["digit"]}, "\u0663"),
+    ({"type": "text", "characters": ["digit"]}, "\u0663"), ({"type": "text", "characters": ["letter"]}, "Zoe 3"),
     ({"type": "integer"}, "012"), ({"type": "integer"}, "1.0"), ({"type": "integer"}, "\u0661"), ({"type": "integer"}, "-0"),
     ({"type": "integer", "min": -3, "max": 7}, "8"), ({"type": "integer", "min": -3}, "-4"),
     ({"type": "date"}, "2026-02-29"), ({"type": "date"}, "2026-2-3"), ({"type": "date"}, "根治白内障"), ({"type": "date"}, "99%"),
@@ -60,6 +64,32 @@ def test_a_value_of_another_type_is_refused_and_not_repeated(declared, value):
 def test_a_malformed_type_is_refused(declared):
     with pytest.raises(InvalidInputError):
         typed(**declared)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"kind": ValueKind.TEXT, "longest": 5, "low": "1"}, {"kind": ValueKind.TEXT, "longest": 5, "high": "a"},
+        {"kind": ValueKind.CHOICE, "choices": ("a", "b"), "low": "a"}, {"kind": ValueKind.TEXT},
+        {"kind": ValueKind.INTEGER, "longest": 5}, {"kind": ValueKind.DATE, "characters": (Characters.DIGIT,)},
+    ],
+)  # fmt: skip
+def test_a_type_holds_nothing_of_another_kind(wrong):
+    with pytest.raises(InvalidInputError, match="`place`"):
+        VariableType(name="place", **wrong)
+
+
+@pytest.mark.parametrize("name", ["Zhang San 13800000000", "", "Place", "1st", "a" * 33, "a b"])
+def test_what_is_no_name_of_a_variable_is_not_repeated(name):
+    for make in (
+        lambda: VariableType(name=name, kind=ValueKind.INTEGER),
+        lambda: VariableType.of(name, {"type": "integer"}),
+        lambda: VariableType.of(name, {"type": "integer", "surplus": 1}),
+        lambda: VariableType.of(name, {"type": "text", "max": "many"}),
+    ):
+        with pytest.raises(InvalidInputError, match="is named") as caught:
+            make()
+        assert "138" not in str(caught.value)
 
 
 @given(st.text(max_size=30), st.sampled_from([declared for declared, _ in GOOD]))
@@ -98,7 +128,17 @@ def test_every_detail_is_in_the_digest_and_comes_back():
 
 
 @pytest.mark.parametrize(
-    "details", ["{", "[]", '{"types":[]}', '{"texts":{"sms":["a"]}}', '{"data":["secret"]}', '{"citations":3}']
+    "details",
+    [
+        "{",
+        "[]",
+        '{"types":[]}',
+        '{"texts":{"sms":["a"]}}',
+        '{"data":["secret"]}',
+        '{"citations":3}',
+        '{"citations":["a",3]}',
+        '{"byline":3}',
+    ],
 )
 def test_malformed_details_are_no_details(details):
     with pytest.raises(InvalidInputError):
@@ -113,12 +153,55 @@ def test_malformed_details_are_no_details(details):
         {"body": "{patient_name} {byline}", "types": (VariableType.of("patient_name", {}),)},
         {"texts": (ChannelText(kind=ChannelKind.CHAT, body="x"),)},
         {"citations": ("a\nb",)}, {"citations": ("",)}, {"byline": ""}, {"byline": "{day}"},
+        {"citations": ("a" * 501,)}, {"citations": ("a",) * 51}, {"byline": "a" * 501}, {"byline": "a\nb"}, {"byline": " "},
         {"data": (DataClass.NOTE, DataClass.NOTE)},
     ],
 )  # fmt: skip
 def test_details_fit_the_template(more):
     with pytest.raises(InvalidInputError):
         form(**more)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"citations": ("a" * 500,)}, {"citations": ("a",) * 50}, {"byline": "a" * 500},
+        {"texts": (ChannelText(kind=ChannelKind.EMAIL, body="x"), ChannelText(kind=ChannelKind.SMS, body="y"))},
+        {"scope": Scope(("care",), ("*",)), "texts": (ChannelText(kind=ChannelKind.CHAT, body="x"),)},
+    ],
+)  # fmt: skip
+def test_details_up_to_their_limits(more):
+    assert form(**read_details(form(**more).details) | {"scope": form(**more).scope}) == form(**more)
+
+
+def test_a_channel_says_its_own_text():
+    detailed = form(**DETAILED)
+    assert detailed.fill(ChannelKind.SMS, {"day": "2026-05-01"}).body == "2026-05-01"
+    assert detailed.fill(ChannelKind.EMAIL, {"day": "2026-05-01"}).body == "On 2026-05-01. C"
+    # What a channel's text has no place for need not be there.
+    short = form(**{**DETAILED, "texts": (ChannelText(kind=ChannelKind.SMS, subject="S", body="Come."),)})
+    filled = short.fill(ChannelKind.SMS, {})
+    assert (filled.subject, filled.body) == ("S", "Come.")
+
+
+def test_a_value_is_checked_again_when_the_text_is_filled():
+    with pytest.raises(InvalidInputError, match="`day`"):
+        form(**DETAILED).fill(ChannelKind.SMS, {"day": "根治白内障"})
+
+
+def test_a_long_byline_is_no_value():
+    assert form(byline="a" * 500).fill(ChannelKind.SMS, {"day": "Monday"}).body == f"On Monday. {'a' * 500}"
+
+
+def test_the_digest_of_details_is_frozen():
+    # Approvals of released versions stand on it.
+    text = (
+        '{"body":"On {day}. {byline}","byline":"陈医生","channels":["email","sms"],"citations":["WHO 2025"],'
+        '"data":["diagnosis"],"language":"und","name":"t","purposes":["care"],"subject":"",'
+        '"texts":{"sms":["","{day}"]},"types":{"day":{"min":"2026-01-01","type":"date"}},"version":1}'
+    )
+    template = form(**{**DETAILED, "byline": "陈医生"})
+    assert template.digest == hashlib.sha256(b"carelink/template/v1\n" + text.encode()).hexdigest()
 
 
 def test_a_text_of_a_channel_has_the_same_rules_as_any():
@@ -130,6 +213,11 @@ def test_a_text_of_a_channel_has_the_same_rules_as_any():
 def test_a_template_checks_each_value_against_its_type():
     detailed = form(**DETAILED)
     detailed.check({"day": "2026-05-01"})
+    for given_ in ({}, {"day": "2026-05-01", "more": "x"}):
+        with pytest.raises(InvalidInputError):
+            detailed.check(given_)
+    with pytest.raises(InvalidInputError, match="`day`"):
+        form().check({"day": "a\u200bb"})
     with pytest.raises(InvalidInputError, match="`day`"):
         detailed.check({"day": "根治白内障"})
 
@@ -142,7 +230,19 @@ def test_a_byline_fills_its_own_place_and_no_other():
         render("", "{byline}, {day}", {"day": "a\u200bb"}, byline="Dr Chen")
 
 
+@pytest.mark.parametrize(("declared", "value"), GOOD)
+def test_a_type_reads_back_from_its_declaration(declared, value):
+    made = typed(**declared)
+    assert VariableType.of("place", made.declared()) == made
+    assert VariableType.of("place", made.declared()).check(value) == value
+
+
 @pytest.mark.parametrize("bounds", [{"min": "1"}, {"max": "9"}, {"min": "1", "max": "9"}, {}])
 def test_a_range_is_declared_as_it_was_given(bounds):
     declared = {"type": "integer", **bounds}
     assert VariableType.of("count", declared).declared() == declared
+
+
+@pytest.mark.parametrize("most", [1, 3, 200])
+def test_the_length_of_a_text_is_declared(most):
+    assert typed(max=most).declared() == {"type": "text", "max": most}
