@@ -202,7 +202,7 @@ data role at number number_until channel state lists findings; credential: actio
 at; policy: digest packs by approvers loosens; inbound: event channel source matched actions / address; genesis: origin
 tenant log_key form created / previous; consent_ended: grant subject state ended_at / evidence; reconciled: from_size
 to_size restored orphaned by; subject: subject / standing age contact guardian stage; recovered: reservation request
-outcome by; erasing: subject reason; stopped: suppressions in_flight released; receipt: reservation event at state;
+outcome by; erasing: subject reason / by; stopped: suppressions in_flight released; receipt: reservation event at state;
 released: reservation request cause; export: first last by / readme; pack: id version digest toml; key: action key
 version; mode: mode by / checks; merged: subject merged; erased: subject kept
 """

@@ -20,6 +20,7 @@ from carelink.content.template import ChannelText, Template
 from carelink.content.variables import VariableType
 from carelink.engine.adoption import Adoption, PluginManifest
 from carelink.engine.credentials import Credentials
+from carelink.engine.erasure import Erasure, ErasureState
 from carelink.engine.inbound import Inbound, InboundResult
 from carelink.engine.ledger import GrantOrder, Ledger
 from carelink.engine.lifeevents import plan_ended, returned, transferred
@@ -180,6 +181,10 @@ class CareLink:
             ),
         )
         self.notary.open()
+        self.erasure = Erasure(
+            parts=self.parts, keys=wiring.keys, erasers=wiring.registry.erasers, backups=wiring.settings.key_backups
+        )
+        self._erase_again()
         self.registration = Registration(self.parts)
         self.ledger = Ledger(self.parts)
         self.adoption = Adoption(self.parts)
@@ -307,6 +312,31 @@ class CareLink:
             NotFoundError: the patient is unknown.
         """
         return returned(self.ledger, patient, by=self.actor(actor), plans=tuple(plans))
+
+    def erase(self, patient: PatientId, *, actor: str, reason: str = "request") -> ErasureState:
+        """Erase a patient: nobody can read again who they were or what was said to them. It cannot be undone. Where a
+        message is in flight just now, it goes on at the next open, or when this is called again.
+
+        Args:
+            reason: a code: request, withdrawal, purpose_ended, retention_over, unlawful, court.
+
+        Returns:
+            How far it is; with the receipt once it is done.
+
+        Raises:
+            NotFoundError: the patient is unknown.
+            InvalidInputError: nobody is named, or the reason is unknown.
+            StoreRestoredError: the store is a restored backup: reconcile it first.
+        """
+        return self.erasure.erase(patient, by=self.actor(actor), reason=reason)
+
+    def _erase_again(self) -> None:
+        """Whoever is erased stays so, whatever was restored; and what was cut off goes on (P9)."""
+        self.erasure.shred_again()
+        if self.notary.restored:
+            self.erasure.shred_from(self._wiring.log.entries())
+        else:
+            self.erasure.resume()
 
     # -- consent -------------------------------------------------------------------------------------------
 

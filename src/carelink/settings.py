@@ -40,9 +40,10 @@ KEY_FOLDER: Final = "folder"
 
 _FIRST_YEAR: Final = 1971
 _LAST_YEAR: Final = 2254
-_TOP: Final = {"carelink", "paths", "routes", "channels", "plugins", "processors", "keys"}
+_TOP: Final = {"carelink", "paths", "routes", "channels", "plugins", "processors", "keys", "retention"}
 _MAIN: Final = {"region", "permit_ttl", "publish_lag", "packs", "screening", "unsubscribe"}
 _PATHS: Final = {"store", "keys", "log", "outbox"}
+_RETENTION: Final = {"key_backups"}
 _PLUGINS: Final = {"allow", "block"}
 _UNSUBSCRIBE: Final = re.compile(r"https://[!-;=?-~]{1,500}", re.ASCII)
 _PROVIDER: Final = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
@@ -69,6 +70,7 @@ class Settings:
         unsubscribe: one-click unsubscribe address (RFC 8058) with `{token}` in it; empty for none.
         key_provider: who wraps the epochs' keys. key_providers: `[keys.<name>]` tables of those that may unwrap them.
         processors: by channel: where its provider processes data ("" unknown), and the end of the agreement with it.
+        key_backups: for how long a backup of the key store is kept; None where nobody said.
     """
 
     home: Path
@@ -89,6 +91,7 @@ class Settings:
     processors: Mapping[str, tuple[str, Instant | None]] = attrs.field(factory=dict)
     key_provider: str = KEY_FOLDER
     key_providers: Mapping[str, Mapping[str, Any]] = attrs.field(factory=lambda: {KEY_FOLDER: {}}, repr=False)
+    key_backups: Micros | None = None
 
 
 def home_from_environment() -> Path | None:
@@ -206,6 +209,7 @@ def parse(text: bytes, home: Path) -> Settings:
         permit_ttl=_permit_ttl(_text(main, "carelink", "permit_ttl", "PT1H")),
         publish_lag=_lag(main.get("publish_lag", 100_000)),
         unsubscribe=_unsubscribe(_text(main, "carelink", "unsubscribe", "")),
+        key_backups=_key_backups(_text(_table(data, "retention", _RETENTION), "retention", "key_backups", "")),
         processors={name: _processor(name, data["processors"]) for name in _table(data, "processors", None)},
         key_provider=provider,
         key_providers=providers,
@@ -257,6 +261,20 @@ def _permit_ttl(text: str) -> Micros:
         length = Micros(0)
     if not 0 < length <= _LONGEST_TTL:
         raise SettingsError("`carelink.permit_ttl` is a duration above zero and up to a week", hint="for example PT1H")
+    return length
+
+
+def _key_backups(text: str) -> Micros | None:
+    """For how long backups of the key store are kept: an erasure is real in them only then (crypto.md e7)."""
+    if not text:
+        return None
+    length = Micros(0)
+    try:
+        length = parse_duration(text)
+    except CarelinkError:
+        length = Micros(0)
+    if length <= 0:
+        raise SettingsError("`retention.key_backups` is a duration above zero", hint="for example P30D")
     return length
 
 

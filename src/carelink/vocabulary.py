@@ -23,6 +23,7 @@ __all__ = [
     "DeliveryEvent",
     "DisclosureScope",
     "Effect",
+    "ErasurePhase",
     "Family",
     "GrantMethod",
     "GrantState",
@@ -149,6 +150,16 @@ class Standing(StrEnum):
     DECEASED = "deceased"
     MERGED = "merged"
     ERASED = "erased"
+
+
+@unique
+class ErasurePhase(StrEnum):
+    """How far an erasure is: everything stopped; copies elsewhere told; keys destroyed; rows gone and written down."""
+
+    BEGUN = "begun"
+    TOLD = "told"
+    SHREDDED = "shredded"
+    DONE = "done"
 
 
 @unique

@@ -11,7 +11,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from carelink.cli.main import COMMANDS, main
+from carelink.cli.main import main
 from carelink.model.moment import parse_instant
 from carelink.testing.fakes import FakeClock
 
@@ -206,11 +206,10 @@ def test_13_altered(answers, run, tmp_path) -> None:
     assert "VERIFIED" not in output.split()
 
 
-def test_14_erasure_is_not_there_yet() -> None:
-    # When it is, this fails, and the page gets an answer.
-    assert not {"erase", "rights", "forget", "privacy"} & set(COMMANDS)
-    assert sections()[14].strip().startswith("Not yet.")
-    assert shown(14) == []
+def test_14_erasure(answers, run) -> None:
+    answers(14)
+    code, _ = run("carelink rights erase MRN-1008 --actor wu")  # by its identifier, nobody finds the person any more
+    assert code != 0
 
 
 def test_15_one_address_for_three(answers) -> None:

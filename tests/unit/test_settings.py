@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carelink.errors import CarelinkError, SettingsError
-from carelink.model.moment import HOUR, parse_instant
+from carelink.model.moment import DAY, HOUR, parse_instant
 from carelink.settings import FILE_NAME, load, parse, render_settings
 
 HOME = Path("home")
@@ -50,13 +50,13 @@ def test_a_broken_file_says_where_and_not_what() -> None:
 
 
 def test_secrets_come_from_the_environment_or_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SMTP_PASSWORD", "one")
+    monkeypatch.setenv("SMTP_PASSWORD", "first")
     (tmp_path / "token").write_text("two\n", encoding="utf-8")
     text = b'[channels.x]\npassword_env = "SMTP_PASSWORD"\ntoken_secret_file = "token"\nport = 25\n'
     (tmp_path / FILE_NAME).write_bytes(text)
     found = load(tmp_path)
     assert dict(found.channels["x"]).keys() == {"password", "token", "port"}
-    assert "one" not in repr(found)
+    assert "first" not in repr(found)
     assert "two" not in repr(found)
 
 
@@ -107,3 +107,15 @@ def test_what_is_no_region_and_no_end_of_an_agreement(text: str) -> None:
 def test_processors_are_tables() -> None:
     with pytest.raises(SettingsError):
         parse(b"[processors]\nsmtp = 3\n", HOME)
+
+
+@pytest.mark.parametrize(("text", "length"), [('"P30D"', 30 * DAY), ('"PT12H"', 12 * HOUR)])
+def test_backups_of_keys_are_kept_for_a_duration(text: str, length: int) -> None:
+    assert parse(f"[retention]\nkey_backups = {text}\n".encode(), HOME).key_backups == length
+    assert parse(b"", HOME).key_backups is None
+
+
+@pytest.mark.parametrize("text", ['""', '"soon"', '"PT0S"', "30"])
+def test_a_malformed_duration_of_backups_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError):
+        parse(f"[retention]\nkey_backups = {text}\n".encode(), HOME)

@@ -509,11 +509,12 @@ class KeyBody(Body):
 
 @attrs.frozen(kw_only=True)
 class ErasingBody(Body):
-    """A person's erasure began."""
+    """A person's erasure began; `by` is who did it."""
 
     kind = Kind.ERASING
     subject: str = attrs.field(metadata=REF)
     reason: str = attrs.field(metadata=CODE)
+    by: str | None = attrs.field(default=None, metadata=REF)
 
 
 @attrs.frozen(kw_only=True)

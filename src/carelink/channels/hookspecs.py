@@ -1,4 +1,4 @@
-"""The single hook. Plugins hand over values at start-up; the core combines them and freezes the set.
+"""The hooks. Plugins hand over values at start-up; the core combines them and freezes the set.
 
 Hooks are not used for operations: a wrapper could replace another plugin's answer, and one exception would discard
 everybody's (tried on pluggy 1.7), so sending is a plain method call on the chosen channel.
@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import pluggy
 
 from carelink.ports.channel import Channel, ChannelSettings
+from carelink.ports.eraser import Eraser
 from carelink.ports.system import Clock
 
 __all__ = ["ChannelSpecs"]
@@ -29,4 +30,9 @@ class ChannelSpecs:
             settings: every `[channels.<name>]` table by name; a plugin reads its own.
             clock: time, for channels that must look at it. An implementation may leave either argument out.
         """
+        raise AssertionError  # a specification is never called
+
+    @_hookspec
+    def carelink_erasers(self, settings: ChannelSettings, clock: Clock) -> Iterable[Eraser]:  # noqa: ARG002
+        """Erasers of copies that this plugin keeps, or knows of. Called once, before the registry freezes."""
         raise AssertionError  # a specification is never called

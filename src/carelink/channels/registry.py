@@ -22,16 +22,21 @@ import pluggy
 from carelink.channels.hookspecs import ChannelSpecs
 from carelink.errors import CarelinkError, PluginError
 from carelink.ports.channel import CONTRACT_VERSION, Capabilities, Channel, ChannelInfo, ChannelSettings
+from carelink.ports.eraser import Eraser
 from carelink.ports.system import Clock
 from carelink.vocabulary import AddressKind, ChannelKind
 
 __all__ = ["GROUP", "Manifest", "PluginInfo", "Registry", "load_registry", "registry_of"]
+
+HOOKS: Final = ("carelink_channels", "carelink_erasers")
+"""The hooks there are; a plugin has at least one of them."""
 
 GROUP: Final = "carelink"
 """Entry-point group. Built-in channels come through it like anyone's."""
 
 _NAME: Final = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
 _VERSION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,31}", re.ASCII)
+_ERASERS: Final = "see docs/how-to/erase-a-patient.md"
 _OPTIONAL: Final = {
     "lookup": "lookup",
     "callbacks": "parse_callback",
@@ -67,10 +72,11 @@ class Manifest:
 
 @attrs.frozen
 class Registry:
-    """The frozen set of channels, by name."""
+    """The frozen set of channels, by name, and of erasers."""
 
     channels: Mapping[str, Channel]
     plugins: tuple[PluginInfo, ...]
+    erasers: tuple[Eraser, ...] = ()
 
     def manifest(self) -> Manifest:
         """What was loaded, and a digest of it."""
@@ -154,15 +160,17 @@ def _manager() -> pluggy.PluginManager:
 
 def _check_hooks(manager: pluggy.PluginManager) -> None:
     """Misspelt or unmarked hooks are silent in pluggy, and a wrapper could take another plugin's channels away."""
-    implementations = {each.plugin_name: each for each in manager.hook.carelink_channels.get_hookimpls()}
+    found = [each for hook in HOOKS for each in getattr(manager.hook, hook).get_hookimpls()]
+    implemented = {each.plugin_name for each in found}
     for name, plugin in manager.list_name_plugin():
         for attribute in dir(plugin):
-            if attribute.startswith("carelink_") and attribute != "carelink_channels":
+            if attribute.startswith("carelink_") and attribute not in HOOKS:
                 raise PluginError(f"plugin `{name}`: hook `{attribute[:40]}` is not known")
-        if name not in implementations:
+        if name not in implemented:
             raise PluginError(f"plugin `{name}` has no hook", hint="mark `carelink_channels` with @hookimpl")
-        if implementations[name].wrapper or implementations[name].hookwrapper:
-            raise PluginError(f"plugin `{name}`: carelink's hooks take no wrappers")
+    for each in found:
+        if each.wrapper or each.hookwrapper:
+            raise PluginError(f"plugin `{each.plugin_name}`: carelink's hooks take no wrappers")
     failed = False
     try:
         manager.check_pending()
@@ -181,7 +189,7 @@ def _register(manager: pluggy.PluginManager, name: str, plugin: Any) -> None:
     if failed:
         raise PluginError(
             f"plugin `{name}` does not fit the hook, or is there under another name",
-            hint="`carelink_channels` takes `settings`, `clock`, both or none",
+            hint="a hook takes `settings`, `clock`, both or none",
         )
 
 
@@ -209,7 +217,19 @@ def _digest_of(plugin: object) -> str:
     return state.hexdigest()
 
 
-def _freeze(found: Sequence[tuple[str, str, str, Sequence[Channel]]]) -> Registry:
+def _check_erasers(erasers: Sequence[Any]) -> tuple[Eraser, ...]:
+    names = [getattr(eraser, "name", None) for eraser in erasers]
+    for eraser, name in zip(erasers, names, strict=True):
+        if not isinstance(name, str) or _NAME.fullmatch(name) is None:
+            raise PluginError("an eraser's name is `[a-z0-9-]{1,32}`", hint=_ERASERS)
+        if not callable(getattr(eraser, "erase", None)) or inspect.iscoroutinefunction(eraser.erase):
+            raise PluginError(f"eraser `{name}` has no plain function `erase`", hint=_ERASERS)
+    if len(set(names)) < len(names):
+        raise PluginError("two erasers have one name", hint="block one in settings")
+    return tuple(sorted(erasers, key=lambda eraser: str(eraser.name)))
+
+
+def _freeze(found: Sequence[tuple[str, str, str, Sequence[Channel]]], erasers: Sequence[Any] = ()) -> Registry:
     channels: dict[str, Channel] = {}
     plugins = []
     for name, version, digest, offered in sorted(found, key=lambda item: item[0]):
@@ -222,16 +242,16 @@ def _freeze(found: Sequence[tuple[str, str, str, Sequence[Channel]]]) -> Registr
             infos.append(info)
         infos.sort(key=lambda info: info.name)
         plugins.append(PluginInfo(name=name, version=version, digest=digest, channels=tuple(infos)))
-    return Registry(MappingProxyType(dict(sorted(channels.items()))), tuple(plugins))
+    return Registry(MappingProxyType(dict(sorted(channels.items()))), tuple(plugins), _check_erasers(erasers))
 
 
-def registry_of(channels: Iterable[Channel], name: str = "inline") -> Registry:
-    """A registry of channels made by hand, as tests do. They are checked like anyone's.
+def registry_of(channels: Iterable[Channel], name: str = "inline", erasers: Sequence[Eraser] = ()) -> Registry:
+    """A registry of channels and erasers made by hand, as tests do. They are checked like anyone's.
 
     Raises:
         PluginError: one does not keep the contract.
     """
-    return _freeze([(name, "1", hashlib.sha256(name.encode()).hexdigest(), tuple(channels))])
+    return _freeze([(name, "1", hashlib.sha256(name.encode()).hexdigest(), tuple(channels))], erasers)
 
 
 class _Tables(Mapping[str, Any]):
@@ -307,22 +327,29 @@ def load_registry(
     for name, plugin in sorted(chosen.items()):
         _register(manager, name, plugin)
     _check_hooks(manager)
-    found, tables = [], _Tables(settings)
-    for implementation in manager.hook.carelink_channels.get_hookimpls():
-        name = implementation.plugin_name
-        arguments: dict[str, Any] = {"settings": tables, "clock": clock}
-        offered: tuple[Channel, ...] | None = None
-        function: Any = implementation.function
-        hint = ""
-        try:
-            offered = tuple(function(**{key: arguments[key] for key in implementation.argnames}))
-        except PluginError:
-            raise
-        except Exception as error:  # noqa: BLE001  its text may hold a secret, ours does not
-            hint = error.message if isinstance(error, CarelinkError) else type(error).__name__
-        if offered is None:
-            raise PluginError(f"plugin `{name}` failed to offer its channels", hint=hint)
-        found.append((name, versions.get(name, "0"), _digest_of(implementation.plugin), offered))
+    tables = _Tables(settings)
+    arguments: dict[str, Any] = {"settings": tables, "clock": clock}
+    channels = {each.plugin_name: _offered(each, arguments) for each in manager.hook.carelink_channels.get_hookimpls()}
+    erasers = [_offered(each, arguments) for each in manager.hook.carelink_erasers.get_hookimpls()]
+    found = [
+        (name, versions.get(name, "0"), _digest_of(plugin), channels.get(name, ()))
+        for name, plugin in manager.list_name_plugin()
+    ]
     if unread := sorted(set(settings) - tables.read - {"outbox"}):
         raise PluginError(f"no plugin knows the table `[channels.{unread[0][:40]}]`", hint="is its name misspelt?")
-    return _freeze(found)
+    return _freeze(found, [eraser for offered in erasers for eraser in offered])
+
+
+def _offered(implementation: Any, arguments: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a hook of one plugin hands over."""
+    offered: tuple[Any, ...] | None = None
+    hint = ""
+    try:
+        offered = tuple(implementation.function(**{key: arguments[key] for key in implementation.argnames}))
+    except PluginError:
+        raise
+    except Exception as error:  # noqa: BLE001  its text may hold a secret, ours does not
+        hint = error.message if isinstance(error, CarelinkError) else type(error).__name__
+    if offered is None:
+        raise PluginError(f"plugin `{implementation.plugin_name}` failed to offer what it has", hint=hint)
+    return offered

@@ -45,6 +45,8 @@ def _migrate(args: argparse.Namespace) -> int:
 def _reconcile(args: argparse.Namespace) -> int:
     with open_link(args) as link:
         result = reconcile(link.parts, link.notary, by=link.actor(args.actor), accept_orphans=args.accept_orphans)
+        if result.done:
+            link.erasure.resume()
     if result.from_size == result.to_size:
         console.print("the store is what was published from it: nothing to do")
         return Exit.OK

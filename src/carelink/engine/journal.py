@@ -15,6 +15,8 @@ from carelink.audit.bodies import (
     ContactChange,
     ContentBody,
     CredentialBody,
+    ErasedBody,
+    ErasingBody,
     ExportBody,
     GenesisBody,
     GuardianChange,
@@ -331,6 +333,14 @@ class Journal:
     def merged(self, survivor: PersonRef, old: PersonRef, at: Instant) -> None:
         """Two pseudonyms are one person."""
         self._add(MergedBody(subject=survivor, merged=old), at)
+
+    def erasing(self, person: PersonRef, reason: str, by: str, at: Instant) -> None:
+        """A person's erasure began."""
+        self._add(ErasingBody(subject=person, reason=reason, by=by), at)
+
+    def erased(self, person: PersonRef, kept: Sequence[str], at: Instant) -> None:
+        """A person's erasure is done."""
+        self._add(ErasedBody(subject=person, kept=tuple(kept)), at)
 
     # -- what decisions depend on -----------------------------------------------------------------------------
 

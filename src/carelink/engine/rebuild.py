@@ -35,6 +35,7 @@ from carelink.audit.bodies import (
 from carelink.audit.decided import DecidedBody
 from carelink.audit.kinds import ContentAction, CredentialAction
 from carelink.content.review import Review, life
+from carelink.engine.erasing import begin_again
 from carelink.engine.rebuild_names import Names
 from carelink.engine.rebuild_path import RebuiltPath
 from carelink.model.ids import CredentialId, GrantId, PersonRef, SuppressionId
@@ -52,10 +53,12 @@ class Rebuild:
     """Applies entries to the store of one transaction.
 
     Attributes:
+        now: when it is applied.
         path: reservations and gate instants.
     """
 
     tx: Transaction
+    now: Instant
     names: Names = attrs.field(init=False)
     path: RebuiltPath = attrs.field(init=False)
     _restored: int = attrs.field(default=0, init=False)
@@ -216,8 +219,11 @@ class Rebuild:
     @apply.register(ErasedBody)
     def _erased(self, body: ErasingBody | ErasedBody) -> None:
         patient = self.names.patient(body.subject)
-        if patient is not None:
-            self.tx.put_patient(attrs.evolve(patient, standing=Standing.ERASED))
+        if patient is None:
+            return
+        self.tx.put_patient(attrs.evolve(patient, standing=Standing.ERASED))
+        if isinstance(body, ErasingBody):
+            begin_again(self.tx, patient, body.reason, body.by or "", self.now)
 
     # -- what decisions depend on ---------------------------------------------------------------------------
 

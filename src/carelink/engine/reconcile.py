@@ -136,7 +136,7 @@ class _Reconciling:
     rebuild: Rebuild = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.rebuild = Rebuild(self.tx)
+        self.rebuild = Rebuild(self.tx, self.now)
 
     def run(self, head: SignedCheckpoint, by: str, *, accept_orphans: bool) -> Reconciled:
         """Take over, apply, settle, move, note."""

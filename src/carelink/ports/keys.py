@@ -9,7 +9,7 @@ import attrs
 
 from carelink.vault.suites import Suite
 
-__all__ = ["KeyCounts", "KeyWork"]
+__all__ = ["KeyCounts", "KeyShredder", "KeyWork", "Shred", "Tombstone"]
 
 
 @attrs.frozen(kw_only=True)
@@ -33,6 +33,36 @@ class KeyCounts:
     suite: str
     renewing: bool
     tombstones: int
+
+
+class Tombstone(Protocol):
+    """That an owner's keys were destroyed on purpose."""
+
+    @property
+    def at(self) -> int:
+        """When, in microseconds."""
+
+
+class Shred(Protocol):
+    """What a shred came to."""
+
+    @property
+    def at(self) -> int:
+        """When the first of the owner's keys was destroyed, in microseconds."""
+
+    @property
+    def clean(self) -> bool:
+        """Whether the key store's write-ahead log was emptied too."""
+
+
+class KeyShredder(Protocol):
+    """Destroys keys for good. Implemented by `carelink.keys.store`."""
+
+    def shred(self, owner: str, at: int, reason: str) -> Shred:
+        """Destroy the keys of an owner, known here or not. Again is harmless."""
+
+    def tombstoned(self, owners: Sequence[str]) -> Mapping[str, Tombstone]:
+        """Those of the owners whose keys were destroyed."""
 
 
 class KeyWork(Protocol):

@@ -31,6 +31,7 @@ from carelink.vocabulary import (
     ContentStatus,
     DataClass,
     DisclosureScope,
+    ErasurePhase,
     GrantMethod,
     GrantState,
     LifecycleStage,
@@ -49,6 +50,7 @@ __all__ = [
     "ContactRow",
     "CredentialRow",
     "EntryRow",
+    "ErasureRow",
     "Gate",
     "GrantRow",
     "HeadRow",
@@ -194,6 +196,31 @@ class StopRow:
     until: Instant | None = None
     lifted_at: Instant | None = None
     plans: tuple[str, ...] = EVERY_PLAN
+
+
+@attrs.frozen(kw_only=True)
+class ErasureRow:
+    """How far a patient's erasure is. Whoever finds one that is not done goes on with it.
+
+    Attributes:
+        owners: whose keys go: the record, and those merged into it.
+        reason: a code. by: pseudonym of who asked for it.
+        shredded_at: when the first of the keys was destroyed.
+        clean: the key store's write-ahead log was emptied since.
+        copies: what became of copies elsewhere, as name, outcome and count joined by colons.
+        receipt: the receipt in its JSON form, "" until the erasure is done.
+    """
+
+    patient: PatientId
+    owners: tuple[PatientId, ...]
+    phase: ErasurePhase
+    reason: str
+    by: str
+    begun: Instant
+    shredded_at: Instant | None = None
+    clean: bool = False
+    copies: tuple[str, ...] = ()
+    receipt: str = ""
 
 
 @attrs.frozen(kw_only=True)

@@ -31,6 +31,7 @@ from carelink.ports.rows import (
     ContactRow,
     CredentialRow,
     EntryRow,
+    ErasureRow,
     Gate,
     GrantRow,
     HeadRow,
@@ -117,6 +118,12 @@ class Reader(Protocol):
 
     def credentials(self, actors: Sequence[str]) -> Mapping[str, tuple[CredentialRow, ...]]:
         """Credentials of members of staff by pseudonym, ascending by (since, id), ended ones too."""
+
+    def erasures(self, patients: Sequence[PatientId]) -> Mapping[PatientId, ErasureRow]:
+        """Erasures by patient."""
+
+    def page_erasures(self, after: str, limit: int) -> tuple[ErasureRow, ...]:
+        """Up to `limit` erasures with patient > after, ascending by patient."""
 
     def latest_template(self, name: str) -> int | None:
         """Highest registered version of a template."""
@@ -251,6 +258,11 @@ class Transaction(Reader, Protocol):
         changed is another contact point.
         """
 
+    def forget_addresses(self, substitutes: Mapping[bytes, bytes]) -> frozenset[bytes]:
+        """Forget the pseudonym of each of these addresses that no contact point uses, and put its substitute in the
+        place of its token in reservations; which they were. Suppressions, gate rows and the allow-list keep the token.
+        """
+
     def delete_contact(self, contact: ContactPointId) -> None:
         """Remove a contact point, if it is there; reservations and suppressions on its address, and the address's
         pseudonym, stay.
@@ -293,6 +305,9 @@ class Transaction(Reader, Protocol):
 
     def put_template(self, row: TemplateRow) -> None:
         """Insert or replace a template version."""
+
+    def put_erasure(self, row: ErasureRow) -> None:
+        """Insert or replace a patient's erasure."""
 
     def put_credential(self, row: CredentialRow) -> None:
         """Insert or replace a credential."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from carelink.errors import InvalidInputError
 from carelink.ports.rows import (
     ContactRow,
+    ErasureRow,
     GrantRow,
     RelatedRow,
     ReservationRow,
@@ -18,7 +19,7 @@ from carelink.vocabulary import ReservationState
 
 __all__ = ["check_lists", "check_reservations", "check_stops"]
 
-_Listing = TenantRow | RelatedRow | ContactRow | GrantRow | StopRow | TemplateRow
+_Listing = TenantRow | RelatedRow | ContactRow | GrantRow | StopRow | TemplateRow | ErasureRow
 
 
 def _lists(row: _Listing) -> Iterable[Sequence[str]]:
@@ -31,6 +32,8 @@ def _lists(row: _Listing) -> Iterable[Sequence[str]]:
             return (row.zones,)
         case GrantRow() | StopRow():
             return (row.purposes, row.channels, row.plans)
+        case ErasureRow():
+            return (row.owners, row.copies)
         case TemplateRow():
             return (row.purposes, row.channels, row.variables, row.data, row.reviews, row.providers)
 

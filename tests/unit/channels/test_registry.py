@@ -429,3 +429,62 @@ def test_closing_closes_everybody_even_after_one_that_fails() -> None:
     channels[0].close, channels[1].close = close("a"), close("b")
     registry_of(channels).close()
     assert closed == ["a", "b"]
+
+
+# -- erasers ------------------------------------------------------------------------------------------------
+
+
+def _eraser(name: Any = "search-index") -> Any:
+    return SimpleNamespace(name=name, erase=lambda _order: None)
+
+
+class Copies:
+    """Keeps copies and sends nothing."""
+
+    def __init__(self, *offered: Any) -> None:
+        self.offered = offered
+
+    @hookimpl
+    def carelink_erasers(self, settings: Any) -> Iterable[Any]:
+        assert "smtp" not in settings
+        return self.offered
+
+
+def test_a_plugin_may_offer_erasers_and_no_channel() -> None:
+    found = load_registry({}, clock=_CLOCK, plugins={"b": Copies(_eraser("z"), _eraser("a")), "a": Plugin(_channel())})
+    assert [eraser.name for eraser in found.erasers] == ["a", "z"]
+    assert list(found.channels) == ["pigeon"]
+    assert [plugin.name for plugin in found.plugins] == ["a", "b"]  # it is in the log like any other
+
+
+@pytest.mark.parametrize(
+    "offered",
+    [
+        (_eraser("Index"),),
+        (_eraser(None),),
+        (SimpleNamespace(name="x"),),
+        (SimpleNamespace(name="x", erase=7),),
+        (_eraser("same"), _eraser("same")),
+    ],
+)
+def test_a_malformed_eraser_stops_the_start(offered: Any) -> None:
+    with pytest.raises(PluginError):
+        load_registry({}, clock=_CLOCK, plugins={"p": Copies(*offered)})
+
+
+def test_an_eraser_that_is_a_coroutine_stops_the_start() -> None:
+    async def erase(_order: Any) -> None:
+        raise AssertionError
+
+    with pytest.raises(PluginError, match="plain function"):
+        load_registry({}, clock=_CLOCK, plugins={"p": Copies(SimpleNamespace(name="x", erase=erase))})
+
+
+def test_a_wrapped_eraser_hook_stops_the_start() -> None:
+    class Wrapper:
+        @hookimpl(wrapper=True)
+        def carelink_erasers(self) -> Any:
+            return (yield)
+
+    with pytest.raises(PluginError, match="wrappers"):
+        load_registry({}, clock=_CLOCK, plugins={"p": Wrapper(), "q": Copies()})

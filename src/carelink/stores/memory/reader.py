@@ -13,6 +13,7 @@ from carelink.model.touchpoint import COUNTS
 from carelink.ports.rows import (
     ContactRow,
     CredentialRow,
+    ErasureRow,
     Gate,
     GrantRow,
     HeadRow,
@@ -166,6 +167,15 @@ class MemoryReader:
         """See the port."""
         rows = sorted(self._state.credentials.values(), key=lambda row: (row.since, row.id))
         return _grouped(rows, lambda row: row.actor, set(actors))
+
+    def erasures(self, patients: Sequence[PatientId]) -> Mapping[PatientId, ErasureRow]:
+        """See the port."""
+        return {patient: self._state.erasures[patient] for patient in patients if patient in self._state.erasures}
+
+    def page_erasures(self, after: str, limit: int) -> tuple[ErasureRow, ...]:
+        """See the port."""
+        rows = sorted(self._state.erasures.values(), key=lambda row: row.patient)
+        return tuple([row for row in rows if row.patient > after][:limit])
 
     def latest_template(self, name: str) -> int | None:
         """See the port."""

@@ -23,6 +23,7 @@ from carelink.ports.rows import (
     ContactRow,
     CredentialRow,
     EntryRow,
+    ErasureRow,
     Gate,
     GrantRow,
     IndexRow,
@@ -76,6 +77,7 @@ class State:
     grants: dict[GrantId, GrantRow] = attrs.field(factory=dict)
     stops: dict[SuppressionId, StopRow] = attrs.field(factory=dict)
     templates: dict[tuple[str, int], TemplateRow] = attrs.field(factory=dict)
+    erasures: dict[PatientId, ErasureRow] = attrs.field(factory=dict)
     credentials: dict[CredentialId, CredentialRow] = attrs.field(factory=dict)
     reservations: dict[ReservationId, ReservationRow] = attrs.field(factory=dict)
     packs: dict[str, bytes] = attrs.field(factory=dict)

@@ -17,6 +17,7 @@ from carelink.ports.rows import (
     ContactRow,
     CredentialRow,
     EntryRow,
+    ErasureRow,
     Gate,
     GrantRow,
     IndexRow,
@@ -193,6 +194,18 @@ class MemoryTransaction(MemoryReader):
                 raise ConflictError("another address is another contact point")
             _replace(state.contacts, row.id, row)
 
+    def forget_addresses(self, substitutes: Mapping[bytes, bytes]) -> frozenset[bytes]:
+        """See the port."""
+        with self._writing() as state:
+            used = {row.token for row in state.contacts.values()}
+            gone = frozenset(token for token in substitutes if token in state.addresses and token not in used)
+            for token in gone:
+                del state.addresses[token]
+            for row in list(state.reservations.values()):
+                if row.token in gone:
+                    state.reservations[row.id] = attrs.evolve(row, token=substitutes[row.token])
+            return gone
+
     def delete_contact(self, contact: ContactPointId) -> None:
         """See the port."""
         with self._writing() as state:
@@ -278,6 +291,12 @@ class MemoryTransaction(MemoryReader):
         with self._writing() as state:
             check_lists([row])
             state.templates[(row.name, row.version)] = row
+
+    def put_erasure(self, row: ErasureRow) -> None:
+        """See the port."""
+        with self._writing() as state:
+            check_lists([row])
+            state.erasures[row.patient] = row
 
     def put_credential(self, row: CredentialRow) -> None:
         """See the port."""

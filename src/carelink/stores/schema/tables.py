@@ -101,6 +101,8 @@ _table("templates", _key("name"), _number("version"), _text("status"), _text("pu
 _credentials = _table("credentials", _key("id"), _text("actor"), _text("role"), _long("since"),
                       _long("until", null=True), _long("ended_at", null=True))  # fmt: skip
 _index("credentials_actor", _credentials.c.actor)
+_table("erasures", _key("patient"), _text("owners"), _text("phase"), _text("reason"), _text("by"), _long("begun"),
+       _long("shredded_at", null=True), _flag("clean"), _text("copies"), _text("receipt"), rowid=False)  # fmt: skip
 _table("packs", _key("digest"), _blob("data"))
 
 # -- reservations -------------------------------------------------------------------------------------------

@@ -185,6 +185,22 @@ SELECT c.id, actor, role, since, until, ended_at
 FROM json_each(?) AS k CROSS JOIN credentials AS c ON c.actor = k.value ORDER BY since, c.id;
 -- name: put_credential
 INSERT OR REPLACE INTO credentials (id, actor, role, since, until, ended_at) VALUES (?, ?, ?, ?, ?, ?);
+-- name: erasures
+SELECT e.patient, owners, phase, reason, by, begun, shredded_at, clean, copies, receipt
+FROM json_each(?) AS k CROSS JOIN erasures AS e ON e.patient = k.value;
+-- name: page_erasures
+SELECT patient, owners, phase, reason, by, begun, shredded_at, clean, copies, receipt
+FROM erasures WHERE patient > ? ORDER BY patient LIMIT ?;
+-- name: put_erasure
+INSERT OR REPLACE INTO erasures (patient, owners, phase, reason, by, begun, shredded_at, clean, copies, receipt)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+-- name: unused_addresses
+SELECT a.token FROM json_each(?) AS k CROSS JOIN addresses AS a ON a.token = k.value
+WHERE NOT EXISTS (SELECT 1 FROM contacts AS c WHERE c.token = a.token);
+-- name: forget_address
+DELETE FROM addresses WHERE token = ?;
+-- name: replace_token
+UPDATE reservations SET token = ? WHERE token = ?;
 -- name: pack
 SELECT data FROM packs WHERE digest = ?;
 -- name: put_pack

@@ -13,6 +13,7 @@ from carelink.model.moment import Instant
 from carelink.ports.rows import (
     ContactRow,
     CredentialRow,
+    ErasureRow,
     Gate,
     GrantRow,
     HeadRow,
@@ -190,6 +191,14 @@ class SqliteReader:
     def credentials(self, actors: Sequence[str]) -> Mapping[str, tuple[CredentialRow, ...]]:
         """See the port."""
         return _grouped(_read(form.credential_row, self._all("credentials", listed(actors))), lambda row: row.actor)
+
+    def erasures(self, patients: Sequence[PatientId]) -> Mapping[PatientId, ErasureRow]:
+        """See the port."""
+        return {row.patient: row for row in _read(form.erasure_row, self._all("erasures", listed(patients)))}
+
+    def page_erasures(self, after: str, limit: int) -> tuple[ErasureRow, ...]:
+        """See the port."""
+        return tuple(_read(form.erasure_row, self._all("page_erasures", after, limit)))
 
     def latest_template(self, name: str) -> int | None:
         """See the port."""

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Any, TypeVar
 
-from carelink.model.ids import AddressRef
+from carelink.model.ids import AddressRef, PatientId
 from carelink.ports.rows import (
     ContactRow,
     CredentialRow,
+    ErasureRow,
     GrantRow,
     PatientRow,
     RelatedRow,
@@ -29,6 +30,7 @@ from carelink.vocabulary import (
     ContentStatus,
     DataClass,
     DisclosureScope,
+    ErasurePhase,
     GrantMethod,
     GrantState,
     LifecycleStage,
@@ -57,6 +59,7 @@ _CONTENT, _PURPOSE, _CHANNEL = _words(ContentStatus), _words(Purpose), _words(Ch
 _STATE, _OUTCOME = _words(ReservationState), {None: None, **_words(Outcome)}
 _DATA, _REVIEW = _words(DataClass), _words(ReviewRole)
 _METHOD, _STAGE = _words(GrantMethod), {None: None, **_words(LifecycleStage)}
+_PHASE = _words(ErasurePhase)
 _FLAG: dict[Any, bool] = {0: False, 1: True}
 """A flag is 0 or 1. `bool` would make a yes of whatever else a damaged file holds (P2)."""
 
@@ -172,6 +175,19 @@ def credential_row(r: Sequence[Any]) -> CredentialRow:
 def credential_values(row: CredentialRow) -> tuple[Any, ...]:
     """Its values, for the insert."""
     return (row.id, row.actor, row.role._value_, row.since, row.until, row.ended_at)
+
+
+def erasure_row(r: Sequence[Any]) -> ErasureRow:
+    """An erasure."""
+    return ErasureRow(patient=r[0], owners=tuple(map(PatientId, split(r[1]))), phase=_PHASE[r[2]], reason=r[3],
+                      by=r[4], begun=r[5], shredded_at=r[6], clean=_FLAG[r[7]], copies=split(r[8]),
+                      receipt=r[9])  # fmt: skip
+
+
+def erasure_values(row: ErasureRow) -> tuple[Any, ...]:
+    """Its values, for the insert."""
+    return (row.patient, ",".join(row.owners), row.phase._value_, row.reason, row.by, row.begun, row.shredded_at,
+            int(row.clean), ",".join(row.copies), row.receipt)  # fmt: skip
 
 
 def address_pair(r: Sequence[Any]) -> tuple[bytes, AddressRef]:

@@ -16,6 +16,7 @@ from carelink.ports.rows import (
     ContactRow,
     CredentialRow,
     EntryRow,
+    ErasureRow,
     Gate,
     GrantRow,
     IndexRow,
@@ -197,6 +198,14 @@ class SqliteTransaction(SqliteReader):
                 raise ConflictError("another address is another contact point")
             self._replace("put_contact", form.contact_values(row))
 
+    def forget_addresses(self, substitutes: Mapping[bytes, bytes]) -> frozenset[bytes]:
+        """See the port."""
+        with self._writing():
+            gone = [token for (token,) in self._all("unused_addresses", listed(each.hex() for each in substitutes))]
+            self._many("forget_address", [(token,) for token in gone])
+            self._many("replace_token", [(substitutes[bytes.fromhex(token)].hex(), token) for token in gone])
+            return frozenset(map(bytes.fromhex, gone))
+
     def delete_contact(self, contact: ContactPointId) -> None:
         """See the port."""
         with self._writing():
@@ -269,6 +278,12 @@ class SqliteTransaction(SqliteReader):
         with self._writing():
             check_lists([row])
             self._one("put_template", *form.template_values(row))
+
+    def put_erasure(self, row: ErasureRow) -> None:
+        """See the port."""
+        with self._writing():
+            check_lists([row])
+            self._one("put_erasure", *form.erasure_values(row))
 
     def put_credential(self, row: CredentialRow) -> None:
         """See the port."""

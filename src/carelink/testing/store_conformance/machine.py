@@ -20,6 +20,7 @@ from carelink.vocabulary import (
     AgeBand,
     ChannelKind,
     ContactStatus,
+    ErasurePhase,
     GrantState,
     Outcome,
     Purpose,
@@ -75,6 +76,7 @@ _contact = st.builds(
 _grant = st.builds(a.grant, _few, _few, since=_instants)
 _stop = st.one_of(st.builds(a.stop, _few, of=_few, since=_instants), st.builds(a.stop, _few, on=_few, since=_instants))
 _credential = st.builds(a.credential, st.integers(1, 3), st.integers(1, 2))
+_erasure = st.builds(a.erasure, _few, phase=st.sampled_from(ErasurePhase), clean=st.booleans())
 _template = st.builds(a.template, st.sampled_from(["a", "b"]), st.integers(1, 3), body=st.text(max_size=9))
 _sealed = st.builds(
     SealedRow, table=st.just("t"), row=st.sampled_from("rs"), column=st.just("c"), envelope=st.binary(max_size=2)
@@ -132,6 +134,8 @@ _calls = st.one_of(
     _call("lift_stop", _stop.map(lambda row: row.id), _instants),
     _call("put_template", _template),
     _call("put_credential", _credential),
+    _call("put_erasure", _erasure),
+    _call("forget_addresses", st.dictionaries(_few.map(a.token), _few.map(lambda n: a.token(n + 10)), max_size=2)),
     _call("add_reservations", _rows(_reservation())),
     _call("put_reservations", _rows(_reservation())),
     _call("put_pack", st.sampled_from(["d", "e"]), st.binary()),
@@ -170,6 +174,8 @@ def _all_reads(reader: Reader) -> list[object]:
         reader.grants(ids),
         reader.stops(persons[:2], tokens[:2]),
         reader.touches(persons[:2], tokens[:1], a.at(2)),
+        reader.erasures([a.patient_id(number) for number in numbers]),
+        reader.page_erasures(a.patient_id(1), 2),
         reader.credentials([a.credential(1, number).actor for number in numbers]),
         reader.templates([(name, version) for name in "ab" for version in numbers]),
         [reader.latest_template(name) for name in "abc"],

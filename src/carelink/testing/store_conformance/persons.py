@@ -9,7 +9,7 @@ from carelink.errors import ConflictError, InvalidInputError, NotFoundError
 from carelink.ports.rows import IndexRow, PatientRow, SealedRow
 from carelink.ports.store import Store
 from carelink.testing.store_conformance import samples as a
-from carelink.vocabulary import AgeBand, ContactStatus, Standing
+from carelink.vocabulary import AgeBand, ContactStatus, ErasurePhase, Standing
 
 __all__ = ["TestAddresses", "TestPatients", "TestSealedFields"]
 
@@ -83,6 +83,23 @@ class TestPatients:
             assert reader.page_patients(first[-1].id, 2) == (a.patient(3),)
             assert reader.page_patients("", 0) == ()
 
+    def test_erasures_come_back_and_page_by_patient(self, store: Store) -> None:
+        rows = [
+            a.erasure(1, owners=(a.patient_id(1), a.patient_id(7)), copies=("index:erased:3",)),
+            a.erasure(2, phase=ErasurePhase.DONE, shredded_at=a.at(5), clean=True, receipt="{}"),
+        ]
+        with store.transaction() as tx:
+            tx.put_erasure(a.erasure(2))
+            for row in rows:
+                tx.put_erasure(row)
+        with store.reader() as reader:
+            assert reader.erasures([a.patient_id(n) for n in (1, 2, 3)]) == {row.patient: row for row in rows}
+            assert reader.page_erasures("", 9) == tuple(sorted(rows, key=lambda row: row.patient))
+            assert reader.page_erasures(rows[0].patient, 9) == (rows[1],)
+            assert reader.page_erasures("", 1) == (rows[0],)
+        with pytest.raises(InvalidInputError), store.transaction() as tx:
+            tx.put_erasure(a.erasure(3, owners=("",)))
+
     def test_aliases_are_found_through_any_number_of_merges(self, store: Store) -> None:
         with store.transaction() as tx:
             tx.add_patients([a.patient(1)])
@@ -152,6 +169,25 @@ class TestAddresses:
             assert reader.address_refs(tokens) == {a.token(1): a.address(1), a.token(2): a.address(2)}
             refs = [a.address(n) for n in (1, 2, 3)] * 2
             assert reader.address_tokens(refs) == {a.address(1): a.token(1), a.address(2): a.token(2)}
+
+    def test_a_forgotten_address_gets_another_pseudonym_and_keeps_its_stops(self, store: Store) -> None:
+        substitutes = {a.token(1): a.token(11), a.token(2): a.token(12), a.token(3): a.token(13)}
+        with store.transaction() as tx:
+            tx.add_contacts([a.contact(1, 1), a.contact(2, 1, 2)])
+            tx.add_stops([a.stop(1, on=1)])
+            tx.add_reservations([a.reservation(1), a.reservation(2, request=a.request(2), token=a.token(2))])
+            assert tx.forget_addresses(substitutes) == frozenset()  # both are in use
+            tx.delete_contact(a.contact(1, 1).id)
+            assert tx.forget_addresses(substitutes) == {a.token(1)}
+            assert tx.forget_addresses({}) == frozenset()
+        with store.reader() as reader:
+            assert reader.address_refs([a.token(1), a.token(2)]) == {a.token(2): a.address(2)}
+            assert reader.stops([], [a.token(1)]) == (a.stop(1, on=1),)
+            touched = {row.token: row.reservation for row in reader.touches([a.person(1), a.person(2)], [], a.at(0))}
+            assert set(touched) == {a.token(11), a.token(2)}
+            assert reader.touches([], [a.token(1)], a.at(0)) == ()
+        with store.transaction() as tx:
+            tx.name_address(a.token(1), a.address(9))
 
     def test_an_address_keeps_its_pseudonym(self, store: Store) -> None:
         with store.transaction() as tx:

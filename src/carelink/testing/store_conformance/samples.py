@@ -25,6 +25,7 @@ from carelink.ports.rows import (
     ContactRow,
     CredentialRow,
     EntryRow,
+    ErasureRow,
     GrantRow,
     PatientRow,
     RelatedRow,
@@ -41,6 +42,7 @@ from carelink.vocabulary import (
     ContentStatus,
     DataClass,
     DisclosureScope,
+    ErasurePhase,
     Mode,
     Purpose,
     RecipientRole,
@@ -58,6 +60,7 @@ __all__ = [
     "contact",
     "credential",
     "entry",
+    "erasure",
     "grant",
     "patient",
     "patient_id",
@@ -238,6 +241,15 @@ def template(name: str = "recheck", version: int = 1, **changes: Any) -> Templat
         providers=("outbox-sms:approved:SMS_1",),
         screened="6f" * 32,
     )
+    return attrs.evolve(row, **changes)
+
+
+def erasure(of: int, **changes: Any) -> ErasureRow:
+    """An erasure of a patient."""
+    row = ErasureRow(
+        patient=patient_id(of), owners=(patient_id(of),), phase=ErasurePhase.BEGUN, reason="request", by="0" * 32,
+        begun=at(1),
+    )  # fmt: skip
     return attrs.evolve(row, **changes)
 
 

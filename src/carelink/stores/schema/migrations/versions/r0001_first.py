@@ -43,6 +43,8 @@ _TABLES: Final = {
                   "author text, quorum int, reviews text, number text, number_until long?, providers text, "
                   "screened text"), "name version"),
     "credentials": ("id text, actor text, role text, since long, until long?, ended_at long?", "id"),
+    "erasures": (("patient text, owners text, phase text, reason text, by text, begun long, shredded_at long?, "
+                  "clean int, copies text, receipt text"), "patient"),
     "packs": ("digest text, data blob", "digest"),
     "reservations": (("id text, request text, mac blob, decision text, patient text, contact text, subject text, "
                      "recipient text, role text, token text, address text, purpose text, channel text, "
@@ -56,7 +58,7 @@ _TABLES: Final = {
 }  # fmt: skip
 
 _CHECKS: Final = {"stops": sa.CheckConstraint("(person IS NULL) <> (token IS NULL)", name="stops_bind_one")}
-_BY_KEY: Final = {"gates", "addresses", "blind", "events"}
+_BY_KEY: Final = {"gates", "addresses", "blind", "erasures", "events"}
 """Tables that SQLite keeps in the order of their key, without a row number."""
 
 _INDEXES: Final = (
