@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from carelink.consent.decide import decide
-from carelink.consent.explain import explain
+from carelink.consent.explain import explain, explain_all
 from carelink.consent.facts import Known, Touch, TouchHistory
 from carelink.consent.reasons import ReasonCode
 from carelink.consent.rules.base import refuse
@@ -40,6 +40,22 @@ def test_a_night_in_english_and_chinese(good):
             "compliance research (2026-11-22) 7.2; 本项目的解释或默认值] 自 2026-03-11T00:00:00Z"
         ),
     )
+
+
+def test_each_rule_is_told_those_that_permit_last(good):
+    policy = default_policy()
+    decision = decide(good(at=NIGHT), policy)
+    lines = explain_all(decision, policy)
+    assert len(lines) == len(decision.verdicts) > 1
+    assert lines[:1] == explain(decision, policy)
+    assert all(line.startswith("permit [") for line in lines[1:])
+    titles = {compiled.rule.id: compiled.rule for compiled in policy.rules}
+    passed = [verdict.rule for verdict in decision.verdicts if verdict.rule != "HD.QUIET.SERVICE"]
+    assert list(lines[1:]) == [f"permit [{name}: {titles[name].title_en}]" for name in passed]
+    chinese = explain_all(decision, policy, "zh")
+    assert chinese[:1] == explain(decision, policy, "zh")
+    assert list(chinese[1:]) == [f"permit [{name}: {titles[name].title_zh}]" for name in passed]
+    assert list(explain_all(decision, None)[1:]) == [f"permit [{name}]" for name in passed]
 
 
 def test_figures_are_named(good):

@@ -19,7 +19,15 @@ from carelink.consent.facts import (
 )
 from carelink.model.scope import Scope
 from carelink.testing.strategies import good_facts
-from carelink.vocabulary import ChannelKind, ContactStatus, ContentStatus, GrantState, Purpose, RecipientRole
+from carelink.vocabulary import (
+    ChannelKind,
+    ContactStatus,
+    ContentStatus,
+    GrantMethod,
+    GrantState,
+    Purpose,
+    RecipientRole,
+)
 
 PLAIN = {"at", "ask", "subject", "recipient", "role", "address"}
 NAMES = [field.name for field in attrs.fields(Facts) if field.name not in PLAIN]
@@ -54,6 +62,7 @@ def test_what_is_left_out_is_the_careful_value():
     assert (contact.persons, contact.verified_at) == (1, None)
     grant = GrantFact(ref="a", scope=Scope(()), state=GrantState.GIVEN, by=RecipientRole.SELF, since=0)
     assert (grant.separate, grant.until, grant.ended_at, grant.notice) == (False, None, None, "")
+    assert (grant.method, grant.age) == (GrantMethod.EXPLICIT, None)
     content = ContentFact(status=ContentStatus.APPROVED, purposes=(), channels=(), digest="", since=0)
     assert (content.approvals, content.until) == (0, None)
     assert (content.clinical, content.commercial, content.ethics, content.lapsed) == (0, 0, 0, 0)
