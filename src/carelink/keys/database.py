@@ -12,6 +12,7 @@ from typing import Final
 import attrs
 
 from carelink.errors import KeyCheckError, KeyMissingError, StoreError, StoreOutdatedError
+from carelink.keys.private_files import raise_alone
 from carelink.keys.provider import KekContext, KeyProvider
 from carelink.keys.store_schema import SCHEMA_VERSION
 from carelink.vault.datakey import Kek, wrap_bytes
@@ -26,14 +27,14 @@ _FULL: Final = 2
 
 @contextmanager
 def storing() -> Iterator[None]:
-    """Turn database errors into StoreError, outside `except`, so that no parameter hangs on the context."""
+    """Turn database errors into StoreError, with no parameter hanging on its context."""
     failed = False
     try:
         yield
     except sqlite3.Error:
         failed = True
     if failed:
-        raise StoreError("the key store cannot be read or written")
+        raise_alone(StoreError("the key store cannot be read or written"))
 
 
 def connect(target: str, *, uri: bool) -> sqlite3.Connection:

@@ -10,7 +10,9 @@ signing.key   see `carelink.keys.signing`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -22,12 +24,13 @@ from carelink.errors import ConflictError, KeyCheckError, KeyProviderError
 from carelink.keys.private_files import (
     check_private,
     create_private,
+    locked,
     make_private_folder,
     read_private,
     remove_private,
     replace_private,
 )
-from carelink.keys.provider import KekContext, RootKey, RootKeys
+from carelink.keys.provider import KekContext, RootKey, RootKeys, root_of
 from carelink.keys.signing import SIGNING, FolderSigner, SigningFolder
 from carelink.system import entropy as system_entropy
 from carelink.vault.derive import Entropy
@@ -69,20 +72,18 @@ _LIMIT: Final = PassphraseCost(iterations=64, memory_kib=4 * 1024 * 1024, lanes=
 class KeyFolder(SigningFolder):
     """A key folder, opened: provider of KEKs and holder of the signing key."""
 
-    __slots__ = ("_entropy", "_guard", "_read", "_roots")
+    __slots__ = ("_entropy", "_guard", "_lock", "_open", "_roots", "_seen")
 
     def __init__(
-        self,
-        path: Path,
-        roots: Sequence[SecretKey],
-        entropy: Entropy = system_entropy,
-        guard: Callable[[bytes], bytes] = bytes,
+        self, path: Path, entropy: Entropy, guard: Callable[[bytes], bytes], opener: Callable[[bytes], SecretKey]
     ) -> None:
-        """`roots`: oldest first. `guard`: what is written to the root key file for a root key."""
+        """`guard`: what is written to the root key file for a root key. `opener`: what such a file holds."""
         super().__init__(path)
-        self._entropy, self._guard = entropy, guard
-        self._read: Callable[[], Sequence[SecretKey]] = list
-        self._roots = RootKeys([RootKey(root, entropy) for root in roots])
+        self._entropy, self._guard, self._open = entropy, guard, opener
+        self._lock = threading.Lock()
+        self._seen: list[bytes] = []
+        self._roots = RootKeys([])
+        self._current()
 
     @classmethod
     def create(
@@ -103,7 +104,7 @@ class KeyFolder(SigningFolder):
         root, guard = entropy(KEY_LENGTH), _guard(passphrase, cost or PassphraseCost(), entropy)
         create_private(path / _ROOT, guard(root))
         create_private(path / SIGNING, entropy(KEY_LENGTH))
-        return cls(path, [SecretKey(root)], entropy, guard)
+        return cls(path, entropy, guard, _opener(passphrase))
 
     @classmethod
     def open(cls, path: Path, *, entropy: Entropy = system_entropy, passphrase: str | None = None) -> KeyFolder:
@@ -115,37 +116,28 @@ class KeyFolder(SigningFolder):
         """
         check_private(path, folder=True)
         current = read_private(path / _ROOT)
-        locked = len(current) != KEY_LENGTH
-        cost = _cost_of(current) if locked else PassphraseCost()
-        held = None if passphrase is None else Personal(passphrase)
-
-        def read() -> list[SecretKey]:
-            files = [path / name for name in (_PREVIOUS, _ROOT) if name == _ROOT or (path / name).exists()]
-            given = None if held is None else held.reveal("open the root key")
-            return [_open_root(read_private(file), given) for file in files]
-
-        folder = cls(path, read(), entropy, _guard(passphrase if locked else None, cost, entropy))
-        folder._read = read
-        return folder
+        sealed = len(current) != KEY_LENGTH
+        cost = _cost_of(current) if sealed else PassphraseCost()
+        return cls(path, entropy, _guard(passphrase if sealed else None, cost, entropy), _opener(passphrase))
 
     def wrap(self, kek: SecretKey, context: KekContext) -> bytes:
         """The wrapped KEK."""
-        return self._roots.wrap(kek, context)
+        return self._current().wrap(kek, context)
 
     def unwrap(self, wrapped: bytes, context: KekContext) -> SecretKey:
-        """The KEK; errors as in `RootKey.unwrap`. A root key that another process made is read from its file."""
-        if self._roots.version_of(wrapped) not in self._roots.versions():
-            for root in self._read():
-                self._roots.add(RootKey(root, self._entropy))
-        return self._roots.unwrap(wrapped, context)
+        """The KEK; errors as in `RootKey.unwrap`."""
+        roots = self._current()
+        if roots.version_of(wrapped) not in roots.versions():
+            roots = self._current()  # a rotation may have passed between two files
+        return roots.unwrap(wrapped, context)
 
     def versions(self) -> tuple[str, ...]:
         """References of the root keys in the folder, oldest first: two while a rotation is under way."""
-        return self._roots.versions()
+        return self._current().versions()
 
     def version_of(self, wrapped: bytes) -> str:
         """The root that a wrapped KEK names."""
-        return self._roots.version_of(wrapped)
+        return root_of(wrapped)
 
     def rotate(self) -> str:
         """A new root key, under the same passphrase; the one before stays in `root.previous` until it is destroyed.
@@ -154,15 +146,14 @@ class KeyFolder(SigningFolder):
             ConflictError: the root before this one is still there.
             KeyProviderError: the folder cannot be written.
         """
-        current, previous = read_private(self._path / _ROOT), self._path / _PREVIOUS
-        if not previous.exists():
-            create_private(previous, current)
-        elif read_private(previous) != current:
-            raise ConflictError("a rotation of the root key is under way", hint="finish it first")
-        root = self._entropy(KEY_LENGTH)
-        replace_private(self._path / _ROOT, self._guard(root))
-        self._roots.add(RootKey(SecretKey(root), self._entropy))
-        return self.versions()[-1]
+        with locked(self._path):
+            current, previous = read_private(self._path / _ROOT), self._path / _PREVIOUS
+            if not previous.exists():
+                create_private(previous, current)
+            elif read_private(previous) != current:
+                raise ConflictError("a rotation of the root key is under way", hint="finish it first")
+            replace_private(self._path / _ROOT, self._guard(self._entropy(KEY_LENGTH)))
+            return self.versions()[-1]
 
     def destroy(self, version: str) -> None:
         """Destroy an older root key.
@@ -171,10 +162,43 @@ class KeyFolder(SigningFolder):
             ConflictError: it is the newest.
             KeyProviderError: the folder cannot be written.
         """
-        known = version in self._roots.versions()
-        self._roots.destroy(version)
-        if known:
-            remove_private(self._path / _PREVIOUS)
+        with locked(self._path):
+            *old, newest = self.versions()
+            if version == newest:
+                raise ConflictError("the newest version of the root key is in use")
+            if version in old:
+                remove_private(self._path / _PREVIOUS)
+
+    def _current(self) -> RootKeys:
+        """The root keys that are in the folder now: another process may have made or destroyed one, and what is wrapped
+        under one that is gone never opens again. Files that did not change are not opened again, which a passphrase
+        makes dear.
+        """
+        with self._lock:
+            root, previous = read_private(self._path / _ROOT), self._path / _PREVIOUS
+            # In this order: the root before a new one is there before the new one is.
+            files = [*_read_if_there(previous), root]
+            seen = [sha256(data).digest() for data in files]
+            if seen != self._seen:
+                self._roots = RootKeys([RootKey(self._open(data), self._entropy) for data in dict.fromkeys(files)])
+                self._seen = seen
+            return self._roots
+
+
+def _read_if_there(path: Path) -> list[bytes]:
+    """The bytes of a private file, unless it is gone, which it may be at any time."""
+    try:
+        return [read_private(path)] if path.exists() else []
+    except KeyProviderError:
+        if path.exists():
+            raise
+    return []
+
+
+def _opener(passphrase: str | None) -> Callable[[bytes], SecretKey]:
+    """What becomes of the bytes of a root key file."""
+    held = None if passphrase is None else Personal(passphrase)
+    return lambda data: _open_root(data, None if held is None else held.reveal("open the root key"))
 
 
 def _guard(passphrase: str | None, cost: PassphraseCost, entropy: Entropy) -> Callable[[bytes], bytes]:

@@ -1,4 +1,4 @@
-"""A key folder that is no folder: root and signing key live in this process and end with it."""
+"""A key folder that is no folder: the signing key lives in this process and ends with it."""
 
 from __future__ import annotations
 
@@ -7,36 +7,25 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from carelink.keys.folder import KeyFolder
+from carelink.keys.signing import SigningFolder
 from carelink.system import entropy as system_entropy
 from carelink.vault.derive import Entropy
-from carelink.vault.personal import KEY_LENGTH, SecretKey
+from carelink.vault.personal import KEY_LENGTH
 
 __all__ = ["MemoryKeyFolder"]
 
 _NOWHERE: Final = Path("memory")
 
 
-class MemoryKeyFolder(KeyFolder):
-    """Root key and signing key in memory."""
+class MemoryKeyFolder(SigningFolder):
+    """A signing key in memory."""
 
     __slots__ = ("_signing",)
 
     def __init__(self, entropy: Entropy = system_entropy) -> None:
-        super().__init__(_NOWHERE, [SecretKey(entropy(KEY_LENGTH))], entropy)
+        super().__init__(_NOWHERE)
         self._signing = Ed25519PrivateKey.from_private_bytes(entropy(KEY_LENGTH))
-
-    def __repr__(self) -> str:
-        return "MemoryKeyFolder(***)"
 
     def signing_key(self) -> Ed25519PrivateKey:
         """The log's signing key."""
         return self._signing
-
-    def rotate(self) -> str:
-        """A new root key."""
-        return self._roots.rotate()
-
-    def destroy(self, version: str) -> None:
-        """Forget an older root key."""
-        self._roots.destroy(version)

@@ -8,19 +8,24 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
-from carelink.errors import ConflictError, KeyProviderError
+from carelink.errors import CarelinkError, ConflictError, KeyProviderError
 
 __all__ = [
     "check_private",
     "create_private",
+    "locked",
     "make_private_folder",
+    "raise_alone",
     "read_private",
     "remove_private",
     "replace_private",
     "sync",
 ]
+
+if sys.platform != "win32":
+    import fcntl
 
 _OTHERS: Final = 0o077
 _MAX: Final = 65536
@@ -36,9 +41,17 @@ def _failing(what: str) -> Iterator[None]:
     except OSError:
         failed = True
     if exists:
-        raise ConflictError(f"{what}: it exists already")
+        raise_alone(ConflictError(f"{what}: it exists already"))
     if failed:
-        raise KeyProviderError(f"{what}: the system refused")
+        raise_alone(KeyProviderError(f"{what}: the system refused"))
+
+
+def raise_alone(error: CarelinkError) -> NoReturn:
+    """Raise an error that does not hang on the one that a `with` block is just leaving, nor on its variables."""
+    try:
+        raise error
+    finally:
+        error.__context__ = None
 
 
 def sync(folder: Path) -> None:
@@ -83,6 +96,25 @@ def make_private_folder(path: Path) -> None:
             path.chmod(0o700)
             sync(path.parent)
     check_private(path, folder=True)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Nobody else who asks changes the folder meanwhile, in this process or another. Windows has no such lock.
+
+    Raises:
+        KeyProviderError: it is not there.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    with _failing("the key folder cannot be read"):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _write(path: Path, data: bytes) -> Path:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from carelink.errors import ConflictError, KeyProviderError
+from carelink.errors import ConflictError
 from carelink.keys.database import SECRET_LABEL, Database, new_epoch, secret_bound, storing
 from carelink.keys.provider import KekContext
 from carelink.keys.routing import Providers
@@ -67,10 +67,13 @@ class Renewing(Database):
             if not versions or (len(versions) == 1 and set(self._wrapped_under()) == set(versions)):
                 self._provider.rotate()
             self._rewrap_epochs()
+            # In this order: what is no longer the newest wraps nothing more, so what is not under it now never will be.
             *old, _ = self._provider.versions()
-            for version in old:
+            used = {self._provider.version_of(wrapped) for _, wrapped in self._epochs()}
+            gone = tuple(version for version in old if version not in used)
+            for version in gone:
                 self._provider.destroy(version)
-            return tuple(old)
+            return gone
 
     def move_root(self, to: str) -> int:
         """Wrap the epochs' keys by another provider that the settings name; how many were not its own. Each is a commit
@@ -93,28 +96,32 @@ class Renewing(Database):
         return [self._provider.version_of(wrapped) for _, wrapped in self._epochs()]
 
     def _epochs(self) -> list[tuple[int, bytes]]:
-        with self._lock, self._reading() as db:
+        """The wrapped keys of the epochs, when nobody else is writing any."""
+        with self._lock, self._writing() as db:
             return list(db.execute("SELECT epoch, wrapped FROM epochs ORDER BY epoch"))
 
     def _rewrap_epochs(self) -> int:
-        """Wrap what is not under the newest version. The provider is asked while nobody waits for the database: it may
-        be far away. Bytes that changed meanwhile are left to the next round.
+        """Wrap what is not under the newest version. The provider wraps while nobody waits for the database: it may be
+        far away. Bytes that changed meanwhile are left to the next round.
         """
         current, total = self._provider.versions()[-1], 0
         while left := [each for each in self._epochs() if self._provider.version_of(each[1]) != current]:
             for epoch, wrapped in left:
                 context = KekContext(self.tenant, epoch)
                 again = self._provider.wrap(self._provider.unwrap(wrapped, context), context)
-                if self._provider.version_of(again) != current:
-                    raise KeyProviderError(
-                        "the key provider does not wrap under its newest version", hint="run it again"
-                    )
                 with self._lock, self._writing() as db:
+                    self._still_newest(again, current)
                     total += db.execute(
                         "UPDATE epochs SET wrapped = ? WHERE epoch = ? AND wrapped = ?", (again, epoch, wrapped)
                     ).rowcount
         self._truncate()
         return total
+
+    def _still_newest(self, wrapped: bytes, version: str | None = None) -> None:
+        """Refuse to write what was wrapped under a version that another process has replaced, and may destroy."""
+        made = self._provider.version_of(wrapped)
+        if made != self._provider.versions()[-1] or version not in (None, made):
+            raise ConflictError("the root key was rotated meanwhile", hint="run it again")
 
     # -- epochs ----------------------------------------------------------------------------------------------
 
@@ -128,6 +135,7 @@ class Renewing(Database):
             made = new_epoch(self._provider, self.tenant, newest + 1, self._entropy)
             with self._lock, self._writing() as db:
                 if db.execute("SELECT max(epoch) FROM epochs").fetchone() == (newest,):
+                    self._still_newest(made.wrapped)
                     made.put(db)
                     self._keks[newest + 1] = made.kek
             return newest + 1

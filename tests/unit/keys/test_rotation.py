@@ -8,7 +8,7 @@ import pytest
 
 import carelink
 from carelink.engine.registration import ContactInput, PatientInput
-from carelink.errors import ConflictError, KeyMissingError
+from carelink.errors import ConflictError, KeyMissingError, KeyProviderError, StoreError
 from carelink.home import KEY_STORE, open_home
 from carelink.keys.folder import KeyFolder, PassphraseCost
 from carelink.keys.store import KeyStore
@@ -222,6 +222,70 @@ def test_a_root_rotation_that_was_cut_is_finished(tmp_path, passphrase):
         KeyStore.open(tmp_path / "k" / KEY_STORE, KeyFolder.open(tmp_path / "k", passphrase=passphrase))
     ) as store:
         assert store.one(A).kid == kid
+
+
+def between(monkeypatch, provider, act):
+    """`act` happens right after the provider wrapped, once: as another process would do it."""
+    wrap, waiting = KeyFolder.wrap, [act]
+
+    def wrapped(self, kek, context):
+        form = wrap(self, kek, context)
+        while waiting:
+            waiting.pop()()
+        return form
+
+    monkeypatch.setattr(KeyFolder, "wrap", wrapped)
+
+
+def test_an_epoch_is_not_begun_under_a_root_that_was_replaced(tmp_path, monkeypatch):
+    """Its key would go with that root."""
+    folder = KeyFolder.create(tmp_path / "k")
+    with closing(KeyStore.create(tmp_path / "k" / KEY_STORE, folder, "t1")) as store:
+        kid = store.new_keys([A])[A].kid
+        with closing(KeyStore.open(tmp_path / "k" / KEY_STORE, KeyFolder.open(tmp_path / "k"))) as other:
+            between(monkeypatch, folder, other.rotate_root)
+            with pytest.raises(ConflictError):
+                store.begin_epoch()
+        assert len(store.counts().epochs) == 1
+        assert store.begin_epoch() == 2
+    with closing(KeyStore.open(tmp_path / "k" / KEY_STORE, KeyFolder.open(tmp_path / "k"))) as store:
+        assert store.one(A).kid == kid
+
+
+def test_two_rotations_of_the_root_at_once(tmp_path, monkeypatch):
+    """The slower one finds its work done, or is refused; no epoch is left under a root that is gone."""
+    folder = KeyFolder.create(tmp_path / "k")
+    with closing(KeyStore.create(tmp_path / "k" / KEY_STORE, folder, "t1")) as store:
+        kid = store.new_keys([A])[A].kid
+        with closing(KeyStore.open(tmp_path / "k" / KEY_STORE, KeyFolder.open(tmp_path / "k"))) as other:
+            between(monkeypatch, folder, lambda: [other.rotate_root() for _ in range(2)])
+            with pytest.raises(ConflictError):
+                store.rotate_root()
+    with closing(KeyStore.open(tmp_path / "k" / KEY_STORE, KeyFolder.open(tmp_path / "k"))) as store:
+        assert store.one(A).kid == kid
+        assert store.rotate_root()
+
+
+def test_a_root_that_an_epoch_is_under_is_not_destroyed(tmp_path, monkeypatch):
+    folder = KeyFolder.create(tmp_path / "k")
+    with closing(KeyStore.create(tmp_path / "k" / KEY_STORE, folder, "t1")) as store:
+        first = folder.versions()
+        monkeypatch.setattr(KeyStore, "_rewrap_epochs", lambda self: 0)
+        assert store.rotate_root() == ()
+        assert len(folder.versions()) == 2
+        monkeypatch.undo()
+        assert store.rotate_root() == first
+
+
+def test_an_error_of_the_key_store_hangs_on_nothing(tmp_path):
+    folder = KeyFolder.create(tmp_path / "k")
+    for broken in (
+        lambda: KeyStore.open(tmp_path / "k" / "none.db", folder),
+        lambda: KeyFolder.open(tmp_path / "none"),
+    ):
+        with pytest.raises((StoreError, KeyProviderError)) as caught:
+            broken()
+        assert caught.value.__context__ is None and caught.value.__cause__ is None
 
 
 def test_the_newest_root_epoch_and_secret_cannot_be_destroyed(tmp_path):
