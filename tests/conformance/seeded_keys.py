@@ -182,10 +182,10 @@ class bad_open(Bad):
 
 @spoilt
 class bad_lax(Bad):
-    """As base64 with slack bits, or trailing space, would be."""
+    """Reads as far as it needs."""
 
     def unwrap(self, wrapped, context):
-        return super().unwrap(wrapped.rstrip(b" ="), context)
+        return super().unwrap(wrapped[:77], context)
 
 
 @spoilt

@@ -2,7 +2,9 @@
 
 import shutil
 import sqlite3
+import tomllib
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -229,6 +231,16 @@ def test_secrets_of_a_provider_come_from_elsewhere_and_do_not_show(tmp_path, mon
     assert options["token"].reveal("test") == "t0k3n" and options["pin"].reveal("test") == "p1n"
     assert options["ca_file"] == str(tmp_path / "ca.pem")
     assert "t0k3n" not in repr(settings) + repr(options)
+
+
+def test_the_providers_that_ship_are_entry_points_that_can_be_loaded():
+    """None of them needs its extra to be imported."""
+    text = (HERE.parent.parent.parent / "pyproject.toml").read_text(encoding="utf-8")
+    points = tomllib.loads(text)["project"]["entry-points"][GROUP]
+    assert "pkcs11" in points
+    for place in points.values():
+        module, _, name_ = place.partition(":")
+        assert callable(getattr(import_module(module), name_))
 
 
 def test_forms_say_whose_they_are():
