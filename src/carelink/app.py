@@ -18,6 +18,7 @@ from carelink.channels.registry import Registry
 from carelink.consent.policy import Policy
 from carelink.content.template import ChannelText, Template
 from carelink.content.variables import VariableType
+from carelink.engine.access import ROLES, SEALED, Access
 from carelink.engine.adoption import Adoption, PluginManifest
 from carelink.engine.credentials import Credentials
 from carelink.engine.erasure import Erasure, ErasureState
@@ -28,6 +29,7 @@ from carelink.engine.notary import Notary
 from carelink.engine.outcome import Forecast, SendOutcome
 from carelink.engine.outreach import Outreach
 from carelink.engine.parts import Options, Parts
+from carelink.engine.person import read_person
 from carelink.engine.recovery import Recovered, recover
 from carelink.engine.registration import ContactInput, PatientInput, Registered, Registration
 from carelink.engine.rotation import Rotation
@@ -40,7 +42,8 @@ from carelink.errors import InvalidInputError, NotFoundError
 from carelink.forgetful import forgetful
 from carelink.keys.signing import SigningFolder
 from carelink.keys.store import KeyStore
-from carelink.model.ids import GrantId, PatientId, RequestRef, SuppressionId, is_ref
+from carelink.model.access import Actor, DataKind, PurposeOfUse, Role
+from carelink.model.ids import GrantId, PatientId, PersonRef, RequestRef, SuppressionId, is_ref
 from carelink.model.moment import Instant, from_datetime
 from carelink.model.request import Request
 from carelink.model.scope import ANY, EVERY_PLAN, Scope
@@ -49,6 +52,7 @@ from carelink.ports.channel import Channel, ChannelEvent
 from carelink.ports.rows import CredentialRow, PatientRow, TenantRow
 from carelink.ports.store import Store
 from carelink.ports.system import Clock, Entropy, Signer
+from carelink.rights.person import Person
 from carelink.settings import Settings
 from carelink.stores.closed_logs import put_away
 from carelink.stores.head_copy import read_head_copy, write_head_copy
@@ -184,6 +188,11 @@ class CareLink:
         self.erasure = Erasure(
             parts=self.parts, keys=wiring.keys, erasers=wiring.registry.erasers, backups=wiring.settings.key_backups
         )
+        self.access = Access(
+            parts=self.parts,
+            table={**ROLES, **wiring.settings.access.opens},
+            authorisers=wiring.registry.authorisers,
+        )
         self._erase_again()
         self.registration = Registration(self.parts)
         self.ledger = Ledger(self.parts)
@@ -312,6 +321,23 @@ class CareLink:
             NotFoundError: the patient is unknown.
         """
         return returned(self.ledger, patient, by=self.actor(actor), plans=tuple(plans))
+
+    def person(self, patient: PatientId, *, what: str = "record", actor: str | Actor) -> Person:
+        """A patient's record, or a part of it, opened. That somebody looked is an entry.
+
+        Args:
+            what: identity, contact, consent, or record for all of it.
+
+        Raises:
+            NotFoundError: the patient is unknown.
+            AccessDeniedError: the actor may not open it.
+            InvalidInputError: nobody is named, or the part is unknown.
+        """
+        kind = word(DataKind, what)
+        if kind not in SEALED:
+            raise InvalidInputError("this is no part of a record", hint="identity, contact, consent or record")
+        self.access.open(self.as_actor(actor), kind, patient)
+        return read_person(self.parts, patient, kind)
 
     def erase(self, patient: PatientId, *, actor: str, reason: str = "request") -> ErasureState:
         """Erase a patient: nobody can read again who they were or what was said to them. It cannot be undone. Where a
@@ -596,28 +622,35 @@ class CareLink:
         """Settle claims of a killed run whose lease is over. `send` does this first by itself."""
         return recover(self.parts)
 
-    def why(self, key_or_ref: str) -> Story:
-        """What was decided for a request key (or its reference), on which facts, by which rules.
+    def why(self, key_or_ref: str, *, actor: str | Actor) -> Story:
+        """What was decided for a request key (or its reference), on which facts, by which rules. That somebody
+        looked is an entry.
 
         Raises:
             NotFoundError: nothing was decided for it.
+            AccessDeniedError: the actor may not open it.
         """
         ref = self.safe.request_ref(key_or_ref)
         if is_ref(key_or_ref):  # a reference; or a key that looks like one, as a UUID in hex does
             with self._wiring.store.reader() as reader:
                 ref = ref if reader.entries_for(ref) else RequestRef(key_or_ref)
-        return why(self._wiring.store, ref)
+        story = why(self._wiring.store, ref)
+        self.access.open_person(self.as_actor(actor), DataKind.DECISION, PersonRef(story.facts.subject))
+        return story
 
     def export(
-        self, target: Path, *, actor: str, progress: Callable[[int, int], None] | None = None
+        self, target: Path, *, actor: str | Actor, progress: Callable[[int, int], None] | None = None
     ) -> SignedCheckpoint:
         """Publish, then copy the published log into a self-contained folder. The export itself is an entry.
 
         Raises:
             ConflictError: the target exists.
+            AccessDeniedError: the actor may not open the log.
         """
+        acting = self.as_actor(actor)
+        self.access.check(acting, DataKind.LOG)
         readme = export_readme(self.key).encode()
-        self.adoption.exported(by=self.actor(actor), readme=sha256(readme).hexdigest())
+        self.adoption.exported(by=acting.ref, readme=sha256(readme).hexdigest())
         self.notary.publish()
         return self._wiring.log.export(target, readme=readme, progress=progress)
 
@@ -671,6 +704,22 @@ class CareLink:
         self.adoption.allow([self.safe.token(found, text)], listed=listed)
 
     # -- deployment ----------------------------------------------------------------------------------------
+
+    def as_actor(self, who: str | Actor = "", *, roles: Iterable[str] = (), purpose: str = "") -> Actor:
+        """Somebody who opens personal data: a name with roles and a purpose. What is left out is what the settings say
+        (`[access]`). Only the keyed hash of the name is kept.
+
+        Raises:
+            InvalidInputError: the name is blank, or a role or the purpose is unknown.
+        """
+        if isinstance(who, Actor):
+            return who
+        usual = self._wiring.settings.access
+        return Actor(
+            ref=self.actor(who or usual.actor),
+            roles=tuple(dict.fromkeys(word(Role, role) for role in roles)) or usual.roles,
+            purpose=word(PurposeOfUse, purpose) if purpose else usual.purpose,
+        )
 
     def actor(self, name: str) -> str:
         """Pseudonym of a member of staff, for entries: a keyed hash of the name, which is not kept.

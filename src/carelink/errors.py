@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "AccessDeniedError",
     "CannotJudgeError",
     "CarelinkError",
     "ChannelError",
@@ -74,6 +75,14 @@ class ConflictError(CarelinkError):
     """A request key was used again with other content, or a row exists with other values."""
 
     code = "input.conflict"
+
+
+class AccessDeniedError(CarelinkError):
+    """Somebody may not open personal data in this role, for this purpose; where it is of a patient, the attempt is in
+    the log.
+    """
+
+    code = "access.denied"
 
 
 class SelfApprovalError(ConflictError):

@@ -18,6 +18,7 @@ from typing import Any, Final
 import attrs
 
 from carelink.errors import CarelinkError, SettingsError
+from carelink.model.access import DataKind, PurposeOfUse, Role
 from carelink.model.moment import DAY, Instant, Micros, from_datetime, parse_duration
 from carelink.vault.personal import Personal
 from carelink.vocabulary import ChannelKind
@@ -40,15 +41,31 @@ KEY_FOLDER: Final = "folder"
 
 _FIRST_YEAR: Final = 1971
 _LAST_YEAR: Final = 2254
-_TOP: Final = {"carelink", "paths", "routes", "channels", "plugins", "processors", "keys", "retention"}
+_TOP: Final = {"carelink", "paths", "routes", "channels", "plugins", "processors", "keys", "retention", "access"}
 _MAIN: Final = {"region", "permit_ttl", "publish_lag", "packs", "screening", "unsubscribe"}
 _PATHS: Final = {"store", "keys", "log", "outbox"}
+_ACCESS: Final = {"actor", "roles", "purpose", "opens"}
 _RETENTION: Final = {"key_backups"}
 _PLUGINS: Final = {"allow", "block"}
 _UNSUBSCRIBE: Final = re.compile(r"https://[!-;=?-~]{1,500}", re.ASCII)
 _PROVIDER: Final = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
 _LONGEST_TTL: Final = 7 * DAY
 """A permit holds a slot of its patient's caps: one that nobody claims must not hold it for ever."""
+
+
+@attrs.frozen(kw_only=True)
+class AccessSettings:
+    """Who acts where nobody is named, and what roles open beside or instead of the built-in table.
+
+    Attributes:
+        actor, roles, purpose: of whoever does not say.
+        opens: kinds of data by role; a role that is not here opens what the built-in table says.
+    """
+
+    actor: str = "operator"
+    roles: tuple[Role, ...] = (Role.OPERATOR,)
+    purpose: PurposeOfUse = PurposeOfUse.OPERATIONS
+    opens: Mapping[Role, frozenset[DataKind]] = attrs.field(factory=dict)
 
 
 @attrs.frozen(kw_only=True)
@@ -70,6 +87,7 @@ class Settings:
         unsubscribe: one-click unsubscribe address (RFC 8058) with `{token}` in it; empty for none.
         key_provider: who wraps the epochs' keys. key_providers: `[keys.<name>]` tables of those that may unwrap them.
         processors: by channel: where its provider processes data ("" unknown), and the end of the agreement with it.
+        access: who acts where nobody is named, and what roles open.
         key_backups: for how long a backup of the key store is kept; None where nobody said.
     """
 
@@ -92,6 +110,7 @@ class Settings:
     key_provider: str = KEY_FOLDER
     key_providers: Mapping[str, Mapping[str, Any]] = attrs.field(factory=lambda: {KEY_FOLDER: {}}, repr=False)
     key_backups: Micros | None = None
+    access: AccessSettings = attrs.field(factory=AccessSettings)
 
 
 def home_from_environment() -> Path | None:
@@ -209,6 +228,7 @@ def parse(text: bytes, home: Path) -> Settings:
         permit_ttl=_permit_ttl(_text(main, "carelink", "permit_ttl", "PT1H")),
         publish_lag=_lag(main.get("publish_lag", 100_000)),
         unsubscribe=_unsubscribe(_text(main, "carelink", "unsubscribe", "")),
+        access=_access(data),
         key_backups=_key_backups(_text(_table(data, "retention", _RETENTION), "retention", "key_backups", "")),
         processors={name: _processor(name, data["processors"]) for name in _table(data, "processors", None)},
         key_provider=provider,
@@ -262,6 +282,29 @@ def _permit_ttl(text: str) -> Micros:
     if not 0 < length <= _LONGEST_TTL:
         raise SettingsError("`carelink.permit_ttl` is a duration above zero and up to a week", hint="for example PT1H")
     return length
+
+
+def _access(data: Mapping[str, Any]) -> AccessSettings:
+    table, usual = _table(data, "access", _ACCESS), AccessSettings()
+    opens = _table(table, "opens", {role.value for role in Role})
+    roles = _texts(table.get("roles", [role.value for role in usual.roles]), "access.roles")
+    found: AccessSettings | None = None
+    try:
+        found = AccessSettings(
+            actor=_text(table, "access", "actor", usual.actor),
+            roles=tuple(dict.fromkeys(map(Role, roles))),
+            purpose=PurposeOfUse(_text(table, "access", "purpose", usual.purpose.value)),
+            opens={
+                Role(role): frozenset(map(DataKind, _texts(kinds, f"access.opens.{role}")))
+                for role, kinds in opens.items()
+            },
+        )
+    except ValueError:
+        found = None
+    if found is None or not found.roles or found.purpose is PurposeOfUse.EMERGENCY:
+        raise SettingsError("`[access]` names a role, a purpose or a kind of data that is none",
+                            hint="see docs/how-to/control-access.md")  # fmt: skip
+    return found
 
 
 def _key_backups(text: str) -> Micros | None:

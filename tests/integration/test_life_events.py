@@ -200,7 +200,7 @@ def test_death_between_permit_and_claim(build):
     (claimed,) = world.link.send_many([waiting])
     assert (claimed.effect, claimed.decision.codes) == (R, (ReasonCode.SUBJECT_DECEASED,))
     assert len(world.email.handed) == handed
-    assert "claim_refused" in [entry.says for entry in world.link.why(waiting.key).happened]
+    assert "claim_refused" in [entry.says for entry in world.link.why(waiting.key, actor="test").happened]
 
 
 # -- transfer and the end of a pregnancy -------------------------------------------------------------------------------

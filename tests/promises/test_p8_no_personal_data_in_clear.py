@@ -214,7 +214,9 @@ def _live(made, leaky):
     made.outcomes.append(link.send(_ask(world, other, "late")))
     link.export(made.root / "export", actor=CANARIES["name"])
     link = world.restart()
-    made.show(link, link.wiring, link.parts, link.safe, link.why(CANARIES["request key"] + "a"), made.outcomes)
+    made.show(
+        link, link.wiring, link.parts, link.safe, link.why(CANARIES["request key"] + "a", actor="test"), made.outcomes
+    )
     made.show(
         GrantOrder(patient=other, scope=Scope(("care",)), evidence=CANARIES["evidence"]),
         render("{patient_name}", "{patient_name}", {"patient_name": CANARIES["name"]}),

@@ -63,7 +63,7 @@ def test_in_memory_is_the_whole_path() -> None:
         assert "林" not in repr(kept)
         assert link.send(request).repeated
         assert len(channel.kept) == 1
-        assert link.why("k").agrees
+        assert link.why("k", actor="test").agrees
 
 
 def test_in_memory_leaves_nothing_and_writes_no_personal_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

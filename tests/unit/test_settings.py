@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carelink.errors import CarelinkError, SettingsError
+from carelink.model.access import DataKind, PurposeOfUse, Role
 from carelink.model.moment import DAY, HOUR, parse_instant
 from carelink.settings import FILE_NAME, load, parse, render_settings
 
@@ -119,3 +120,25 @@ def test_backups_of_keys_are_kept_for_a_duration(text: str, length: int) -> None
 def test_a_malformed_duration_of_backups_is_refused(text: str) -> None:
     with pytest.raises(SettingsError):
         parse(f"[retention]\nkey_backups = {text}\n".encode(), HOME)
+
+
+def test_who_acts_and_what_roles_open() -> None:
+    text = b'[access]\nactor = "desk"\nroles = ["clinician", "auditor"]\npurpose = "treatment"\n[access.opens]\noperator = ["contact"]\n'
+    found = parse(text, HOME).access
+    assert (found.actor, found.roles, found.purpose) == (
+        "desk", (Role.CLINICIAN, Role.AUDITOR), PurposeOfUse.TREATMENT,
+    )  # fmt: skip
+    assert found.opens == {Role.OPERATOR: frozenset({DataKind.CONTACT})}
+    assert parse(b"", HOME).access.roles == (Role.OPERATOR,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'roles = ["king"]', "roles = []", 'roles = "operator"', 'purpose = "fun"', 'purpose = "emergency"', 'actor = ""',
+        'who = "x"', 'opens = {king = ["contact"]}', 'opens = {operator = ["everything"]}', "opens = {operator = 7}",
+    ],
+)  # fmt: skip
+def test_malformed_access_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError):
+        parse(f"[access]\n{text}\n".encode(), HOME)

@@ -35,6 +35,7 @@ from carelink.audit.schema import (
     several,
     words,
 )
+from carelink.model.access import AccessAction, Finding, Role
 from carelink.model.moment import Instant
 from carelink.vocabulary import (
     AddressKind,
@@ -58,6 +59,7 @@ from carelink.vocabulary import (
 )
 
 __all__ = [
+    "AccessBody",
     "Body",
     "ConsentEndedBody",
     "ConsentGrantedBody",
@@ -488,13 +490,44 @@ class InboundBody(Body):
 
 @attrs.frozen(kw_only=True)
 class OpenedBody(Body):
-    """Sealed personal data was opened by a person."""
+    """Personal data was opened by a person, in a role. `access` names an opening in an emergency, to be reviewed."""
 
     kind = Kind.OPENED
     subject: str = attrs.field(metadata=REF)
     what: str = attrs.field(metadata=CODE)
     purpose: str = attrs.field(metadata=CODE)
     by: str = attrs.field(metadata=REF)
+    role: Role | None = attrs.field(default=None, metadata=choice(Role))
+    access: str | None = attrs.field(default=None, metadata=REF)
+
+
+@attrs.frozen(kw_only=True)
+class AccessBody(Body):
+    """Access to a person's data was approved until an instant, refused, or reviewed. `actor` is who is to look, or
+    looked; `by` is who approved or reviewed.
+    """
+
+    kind = Kind.ACCESS
+    action: AccessAction = attrs.field(metadata=choice(AccessAction))
+    access: str = attrs.field(metadata=REF)
+    subject: str = attrs.field(metadata=REF)
+    actor: str = attrs.field(metadata=REF)
+    what: str = attrs.field(metadata=CODE)
+    purpose: str = attrs.field(metadata=CODE)
+    by: str | None = attrs.field(default=None, metadata=REF)
+    until: Instant | None = attrs.field(default=None, metadata=INTEGER)
+    finding: Finding | None = attrs.field(default=None, metadata=choice(Finding))
+
+    def check(self, field: str) -> None:
+        """An approval ends, and a review found something; both are by somebody."""
+        needs = {
+            AccessAction.APPROVED: (True, True, False),
+            AccessAction.DENIED: (False, False, False),
+            AccessAction.REVIEWED: (True, False, True),
+        }
+        given = (self.by is not None, self.until is not None, self.finding is not None)
+        if given != needs[self.action]:
+            raise bad(field, "has not what its action needs")
 
 
 @attrs.frozen(kw_only=True)

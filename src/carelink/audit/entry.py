@@ -61,6 +61,7 @@ BODIES: Final[dict[str, type[Body]]] = {
         bodies.WitnessBody,
         bodies.SealedBody,
         bodies.CredentialBody,
+        bodies.AccessBody,
     )
 }
 """The body of each kind."""

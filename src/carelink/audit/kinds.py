@@ -41,6 +41,7 @@ class Kind(StrEnum):
     WITNESS = "witness"
     SEALED = "sealed"
     CREDENTIAL = "credential"
+    ACCESS = "access"
 
 
 @unique

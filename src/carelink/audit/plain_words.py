@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from carelink.audit.bodies import (
+    AccessBody,
     Body,
     ConsentEndedBody,
     ConsentGrantedBody,
@@ -22,6 +23,7 @@ from carelink.audit.bodies import (
 from carelink.audit.decided import ClaimBody, DecidedBody
 from carelink.audit.kinds import Kind
 from carelink.consent.sentences import SENTENCES
+from carelink.model.access import AccessAction
 from carelink.model.scope import ANY
 from carelink.vocabulary import ChannelKind, ContactStatus, Effect, Family, Outcome, Purpose, Standing
 
@@ -95,6 +97,17 @@ _CONTACTS: Final[dict[ContactStatus, Pair]] = {
     ContactStatus.UNVERIFIED: ("is on record, not confirmed", "已登记,未核实"),
     ContactStatus.INVALID: ("does not work", "无效"),
     ContactStatus.RECYCLED: ("belongs to somebody else now", "已属于他人"),
+}
+_ACCESS: Final[dict[AccessAction, Pair]] = {
+    AccessAction.APPROVED: (
+        "A member of staff was allowed to look at your data for a time.",
+        "批准一名工作人员在限期内查阅您的信息。",
+    ),
+    AccessAction.DENIED: ("Somebody asked to look at your data and was refused.", "有人申请查阅您的信息,被拒绝。"),
+    AccessAction.REVIEWED: (
+        "An opening of your data in an emergency was reviewed.",
+        "对紧急情况下查阅您信息的行为进行了复核。",
+    ),
 }
 _PLAIN: Final[dict[Kind, Pair]] = {
     Kind.MERGED: ("Two records of yours were joined.", "您的两份档案已合并。"),
@@ -201,6 +214,8 @@ def _other(body: Body) -> Pair:
         return f"The provider reported: {body.event.value.replace('_', ' ')}.", f"服务商报告:{body.event.value}。"
     if isinstance(body, InboundBody):
         return "Something came in from your address and was acted on.", "收到来自您地址的消息并已处理。"
+    if isinstance(body, AccessBody):
+        return _ACCESS[body.action]
     if isinstance(body, OpenedBody):
         return (
             f"A member of staff opened: {body.what}, for: {body.purpose}.",

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 import attrs
 
 from carelink.audit.bodies import (
+    AccessBody,
     ConsentEndedBody,
     ConsentGrantedBody,
     ErasedBody,
@@ -55,7 +56,7 @@ class _Trail:
             return self._subject(body)
         if isinstance(body, MergedBody):
             return bool({body.subject, body.merged} & self.persons)
-        if isinstance(body, (ConsentGrantedBody, ConsentEndedBody, OpenedBody, ErasingBody, ErasedBody)):
+        if isinstance(body, (ConsentGrantedBody, ConsentEndedBody, OpenedBody, ErasingBody, ErasedBody, AccessBody)):
             return body.subject in self.persons
         if isinstance(body, (HandoverBody, ReleasedBody, RecoveredBody, ReceiptBody)):
             return body.reservation in self.reservations

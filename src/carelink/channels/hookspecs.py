@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import pluggy
 
+from carelink.ports.authoriser import Authoriser
 from carelink.ports.channel import Channel, ChannelSettings
 from carelink.ports.eraser import Eraser
 from carelink.ports.system import Clock
@@ -35,4 +36,9 @@ class ChannelSpecs:
     @_hookspec
     def carelink_erasers(self, settings: ChannelSettings, clock: Clock) -> Iterable[Eraser]:  # noqa: ARG002
         """Erasers of copies that this plugin keeps, or knows of. Called once, before the registry freezes."""
+        raise AssertionError  # a specification is never called
+
+    @_hookspec
+    def carelink_authorisers(self, settings: ChannelSettings, clock: Clock) -> Iterable[Authoriser]:  # noqa: ARG002
+        """Authorisers: each can refuse that somebody opens personal data. Called once, before the registry freezes."""
         raise AssertionError  # a specification is never called

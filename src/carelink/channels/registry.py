@@ -21,6 +21,7 @@ import pluggy
 
 from carelink.channels.hookspecs import ChannelSpecs
 from carelink.errors import CarelinkError, PluginError
+from carelink.ports.authoriser import Authoriser
 from carelink.ports.channel import CONTRACT_VERSION, Capabilities, Channel, ChannelInfo, ChannelSettings
 from carelink.ports.eraser import Eraser
 from carelink.ports.system import Clock
@@ -28,7 +29,7 @@ from carelink.vocabulary import AddressKind, ChannelKind
 
 __all__ = ["GROUP", "Manifest", "PluginInfo", "Registry", "load_registry", "registry_of"]
 
-HOOKS: Final = ("carelink_channels", "carelink_erasers")
+HOOKS: Final = ("carelink_channels", "carelink_erasers", "carelink_authorisers")
 """The hooks there are; a plugin has at least one of them."""
 
 GROUP: Final = "carelink"
@@ -37,6 +38,7 @@ GROUP: Final = "carelink"
 _NAME: Final = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
 _VERSION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,31}", re.ASCII)
 _ERASERS: Final = "see docs/how-to/erase-a-patient.md"
+_AUTHORISERS: Final = "see docs/how-to/control-access.md"
 _OPTIONAL: Final = {
     "lookup": "lookup",
     "callbacks": "parse_callback",
@@ -72,11 +74,12 @@ class Manifest:
 
 @attrs.frozen
 class Registry:
-    """The frozen set of channels, by name, and of erasers."""
+    """The frozen set of channels, by name, of erasers and of authorisers."""
 
     channels: Mapping[str, Channel]
     plugins: tuple[PluginInfo, ...]
     erasers: tuple[Eraser, ...] = ()
+    authorisers: tuple[Authoriser, ...] = ()
 
     def manifest(self) -> Manifest:
         """What was loaded, and a digest of it."""
@@ -217,19 +220,25 @@ def _digest_of(plugin: object) -> str:
     return state.hexdigest()
 
 
-def _check_erasers(erasers: Sequence[Any]) -> tuple[Eraser, ...]:
-    names = [getattr(eraser, "name", None) for eraser in erasers]
-    for eraser, name in zip(erasers, names, strict=True):
+def _checked(helpers: Sequence[Any], member: str, hint: str) -> tuple[Any, ...]:
+    """Erasers or authorisers that keep their contract, by name."""
+    names = [getattr(each, "name", None) for each in helpers]
+    for each, name in zip(helpers, names, strict=True):
         if not isinstance(name, str) or _NAME.fullmatch(name) is None:
-            raise PluginError("an eraser's name is `[a-z0-9-]{1,32}`", hint=_ERASERS)
-        if not callable(getattr(eraser, "erase", None)) or inspect.iscoroutinefunction(eraser.erase):
-            raise PluginError(f"eraser `{name}` has no plain function `erase`", hint=_ERASERS)
+            raise PluginError("the name of an eraser or authoriser is `[a-z0-9-]{1,32}`", hint=hint)
+        function = getattr(each, member, None)
+        if not callable(function) or inspect.iscoroutinefunction(function):
+            raise PluginError(f"`{name}` has no plain function `{member}`", hint=hint)
     if len(set(names)) < len(names):
-        raise PluginError("two erasers have one name", hint="block one in settings")
-    return tuple(sorted(erasers, key=lambda eraser: str(eraser.name)))
+        raise PluginError("two erasers or authorisers have one name", hint="block one in settings")
+    return tuple(sorted(helpers, key=lambda each: str(each.name)))
 
 
-def _freeze(found: Sequence[tuple[str, str, str, Sequence[Channel]]], erasers: Sequence[Any] = ()) -> Registry:
+def _freeze(
+    found: Sequence[tuple[str, str, str, Sequence[Channel]]],
+    erasers: Sequence[Any] = (),
+    authorisers: Sequence[Any] = (),
+) -> Registry:
     channels: dict[str, Channel] = {}
     plugins = []
     for name, version, digest, offered in sorted(found, key=lambda item: item[0]):
@@ -242,16 +251,27 @@ def _freeze(found: Sequence[tuple[str, str, str, Sequence[Channel]]], erasers: S
             infos.append(info)
         infos.sort(key=lambda info: info.name)
         plugins.append(PluginInfo(name=name, version=version, digest=digest, channels=tuple(infos)))
-    return Registry(MappingProxyType(dict(sorted(channels.items()))), tuple(plugins), _check_erasers(erasers))
+    return Registry(
+        MappingProxyType(dict(sorted(channels.items()))),
+        tuple(plugins),
+        _checked(erasers, "erase", _ERASERS),
+        _checked(authorisers, "allows", _AUTHORISERS),
+    )
 
 
-def registry_of(channels: Iterable[Channel], name: str = "inline", erasers: Sequence[Eraser] = ()) -> Registry:
-    """A registry of channels and erasers made by hand, as tests do. They are checked like anyone's.
+def registry_of(
+    channels: Iterable[Channel],
+    name: str = "inline",
+    *,
+    erasers: Sequence[Eraser] = (),
+    authorisers: Sequence[Authoriser] = (),
+) -> Registry:
+    """A registry of channels, erasers and authorisers made by hand, as tests do. They are checked like anyone's.
 
     Raises:
         PluginError: one does not keep the contract.
     """
-    return _freeze([(name, "1", hashlib.sha256(name.encode()).hexdigest(), tuple(channels))], erasers)
+    return _freeze([(name, "1", hashlib.sha256(name.encode()).hexdigest(), tuple(channels))], erasers, authorisers)
 
 
 class _Tables(Mapping[str, Any]):
@@ -330,14 +350,17 @@ def load_registry(
     tables = _Tables(settings)
     arguments: dict[str, Any] = {"settings": tables, "clock": clock}
     channels = {each.plugin_name: _offered(each, arguments) for each in manager.hook.carelink_channels.get_hookimpls()}
-    erasers = [_offered(each, arguments) for each in manager.hook.carelink_erasers.get_hookimpls()]
+    erasers, authorisers = (
+        [item for each in hook.get_hookimpls() for item in _offered(each, arguments)]
+        for hook in (manager.hook.carelink_erasers, manager.hook.carelink_authorisers)
+    )
     found = [
         (name, versions.get(name, "0"), _digest_of(plugin), channels.get(name, ()))
         for name, plugin in manager.list_name_plugin()
     ]
     if unread := sorted(set(settings) - tables.read - {"outbox"}):
         raise PluginError(f"no plugin knows the table `[channels.{unread[0][:40]}]`", hint="is its name misspelt?")
-    return _freeze(found, [eraser for offered in erasers for eraser in offered])
+    return _freeze(found, erasers, authorisers)
 
 
 def _offered(implementation: Any, arguments: Mapping[str, Any]) -> tuple[Any, ...]:

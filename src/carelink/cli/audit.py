@@ -19,6 +19,7 @@ from carelink.audit.judge import PolicyJudge
 from carelink.audit.merkle import Frontier, leaf_hash
 from carelink.audit.replay import replay
 from carelink.audit.verify import verify
+from carelink.cli.acting import acting, add_acting
 from carelink.cli.audit_convert import add_convert
 from carelink.cli.audit_key import KEY_HELP, trusted_key
 from carelink.cli.audit_list import add_list
@@ -81,7 +82,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_prove(verbs, source=_source_of_proof)
     export = verbs.add_parser("export", help="copy the published log into a self-contained folder")
     export.add_argument("folder", type=Path)
-    export.add_argument("--actor", default="export", help="who exports; kept as a pseudonym")
+    add_acting(export, actor="export")
     export.set_defaults(run=_export)
     from carelink.cli.report.command import add_report
 
@@ -312,7 +313,7 @@ def _export(args: argparse.Namespace) -> int:
         task = bar.task_ids[0]
         head = link.export(
             args.folder,
-            actor=args.actor,
+            actor=acting(link, args),
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
         key = link.key

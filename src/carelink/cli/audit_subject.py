@@ -13,11 +13,13 @@ from carelink.app import CareLink
 from carelink.audit.decided import DecidedBody
 from carelink.audit.plain_words import tell
 from carelink.audit.subject import Concerning, concerning
+from carelink.cli.acting import acting, add_acting
 from carelink.cli.audit_seal import write_proofs
 from carelink.cli.common import console, open_link, progress
 from carelink.cli.consent import patient_of
 from carelink.cli.exit_codes import Exit
 from carelink.errors import CannotJudgeError
+from carelink.model.access import DataKind
 from carelink.model.moment import Instant, to_datetime
 
 __all__ = ["add_subject"]
@@ -47,12 +49,14 @@ def add_subject(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser = verbs.add_parser("subject", help="all that the log holds about one patient, plainly, with proofs")
     parser.add_argument("patient", help="patient id, or identifier (SYSTEM|VALUE)")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder to make")
+    add_acting(parser, purpose="rights")
     parser.set_defaults(run=_subject)
 
 
 def _subject(args: argparse.Namespace) -> int:
     target: Path = args.output
     with open_link(args) as link:
+        link.access.open(acting(link, args), DataKind.HISTORY, patient_of(link, args.patient))
         link.publish()
         persons, zone = _pseudonyms(link, args.patient)
         log = link.wiring.log

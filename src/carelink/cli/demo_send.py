@@ -141,7 +141,7 @@ def _explain(demo: Demo, outcomes: Sequence[SendOutcome]) -> None:
     """What `carelink why` tells of the refusal with the most reasons: decided again from what was recorded."""
     teller = demo.teller
     outcome = max(outcomes, key=lambda item: len(item.reasons))
-    story = demo.link.why(outcome.ref)
+    story = demo.link.why(outcome.ref, actor="demo")
     against = ", ".join(verdict.rule for verdict in story.decision.reasons)
     teller.expect(
         story.agrees and story.decision.codes == (() if outcome.decision is None else outcome.decision.codes),

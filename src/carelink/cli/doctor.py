@@ -84,6 +84,16 @@ def _packs(link: CareLink) -> str:
     return f"this version brings another text of {', '.join(old)}" if old else ""
 
 
+def _erasures(link: CareLink) -> str:
+    count = sum(1 for _ in link.erasure.unfinished())
+    return f"{count} are not" if count else ""
+
+
+def _reviews(link: CareLink) -> str:
+    count = len(link.access.reviews())
+    return f"{count} were not" if count else ""
+
+
 def _checks(link: CareLink) -> Iterator[Check]:
     chosen = link.wiring.settings
     yield Check("carelink.E001", "the store is the one the log was published from", lambda: _store_state(link),
@@ -111,6 +121,10 @@ def _checks(link: CareLink) -> Iterator[Check]:
                 "`carelink mode team` or `live`", Severity.WARNING)  # fmt: skip
     yield Check("carelink.W103", "bundled packs are in force as this version brings them", lambda: _packs(link),
                 "look at the changelog, then run `carelink policy adopt`", Severity.WARNING)  # fmt: skip
+    yield Check("carelink.W104", "every erasure that began is done", lambda: _erasures(link),
+                "wait until what is in flight is over, then run this again", Severity.WARNING)  # fmt: skip
+    yield Check("carelink.W105", "every opening in an emergency was reviewed", lambda: _reviews(link),
+                "see `carelink access reviews`", Severity.WARNING)  # fmt: skip
 
 
 def doctor_results(link: CareLink) -> list[CheckResult]:

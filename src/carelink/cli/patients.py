@@ -14,10 +14,12 @@ from typing import Final
 import attrs
 
 from carelink.app import CareLink
+from carelink.cli.acting import acting, add_acting
 from carelink.cli.common import console, error_console, open_link, split, table
 from carelink.cli.consent import patient_of
 from carelink.cli.exit_codes import Exit
 from carelink.cli.importing import BATCH, Report, Reporter, parted, watched
+from carelink.cli.personlines import shown_person
 from carelink.engine.registration import PatientInput
 from carelink.errors import CarelinkError, ConflictError, InvalidInputError, SettingsError
 from carelink.interop.csvcolumns import PATIENT_FIELDS, read_map
@@ -49,6 +51,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     importer.add_argument("--map", type=Path, metavar="FILE", help='with --csv: TOML, "column name" = "field"')
     importer.add_argument("--check", action="store_true", help="read and report; change nothing")
     importer.set_defaults(run=run_import)
+    show = verbs.add_parser("show", help="open a patient's record, or a part of it; that somebody looked is an entry")
+    show.add_argument("patient", help="patient id, or identifier (SYSTEM|VALUE)")
+    show.add_argument("--what", choices=("identity", "contact", "consent", "record"), default="identity")
+    add_acting(show)
+    show.set_defaults(run=_show)
     event = verbs.add_parser("event", help="record a death, a transfer, the end of a plan, a return, or a stage")
     event.add_argument("patient", help="patient id, or identifier (SYSTEM|VALUE)")
     event.add_argument("what", choices=_EVENTS, help="ended: a plan of care, such as a pregnancy, however it ended")
@@ -72,6 +79,14 @@ def run_import(args: argparse.Namespace) -> int:
     title = "Patients checked, nothing changed" if args.check else "Patients imported"
     table(title, ("what", "rows"), [*((name, str(count)) for name, count in counts.items()), *report.rows()])
     return report.finish()
+
+
+def _show(args: argparse.Namespace) -> int:
+    with open_link(args) as link:
+        found = link.person(patient_of(link, args.patient), what=args.what, actor=acting(link, args))
+        for name, value in shown_person(found):
+            console.print(f"{name:<20} {value}", markup=False)
+    return Exit.OK
 
 
 def _event(args: argparse.Namespace) -> int:

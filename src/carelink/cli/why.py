@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 
 from carelink.audit.facts_form import facts_to_json
+from carelink.cli.acting import acting, add_acting
 from carelink.cli.common import console, is_chinese, open_link, shown_instant
 from carelink.cli.exit_codes import Exit
 from carelink.cli.words import speaker
@@ -28,6 +29,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "request", help="request key as it was sent, or its reference of 32 hex digits as `send` shows it"
     )
+    add_acting(parser)
     parser.set_defaults(run=run)
 
 
@@ -35,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     """Explain."""
     chinese, say = is_chinese(args), speaker(args)
     with open_link(args) as link:
-        story = link.why(args.request)
+        story = link.why(args.request, actor=acting(link, args))
         with link.wiring.store.reader() as reader:
             zone = reader.tenant().zone
     decision, again = story.decision, say("the same" if story.agrees else "DIFFERENT")

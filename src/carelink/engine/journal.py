@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from carelink.audit.bodies import (
+    AccessBody,
     Body,
     ConsentEndedBody,
     ConsentGrantedBody,
@@ -25,6 +26,7 @@ from carelink.audit.bodies import (
     KeyBody,
     MergedBody,
     ModeBody,
+    OpenedBody,
     PackBody,
     PluginChannel,
     PluginEntry,
@@ -52,10 +54,12 @@ from carelink.consent.pack import Pack
 from carelink.consent.verdict import Decision
 from carelink.engine.safe import Held
 from carelink.errors import StoreError
+from carelink.model.access import AccessAction, Actor, DataKind, Finding, Role
 from carelink.model.ids import AddressRef, DecisionId, PersonRef, RequestRef, ReservationId, SuppressionId
 from carelink.model.moment import Instant
 from carelink.model.scope import EVERY_PLAN
 from carelink.ports.rows import (
+    AccessRow,
     ContactRow,
     CredentialRow,
     EntryRow,
@@ -333,6 +337,30 @@ class Journal:
     def merged(self, survivor: PersonRef, old: PersonRef, at: Instant) -> None:
         """Two pseudonyms are one person."""
         self._add(MergedBody(subject=survivor, merged=old), at)
+
+    def opened(
+        self, subject: PersonRef, what: DataKind, actor: Actor, role: Role, access: str | None, at: Instant
+    ) -> None:
+        """Personal data was opened; `access` names an opening in an emergency."""
+        body = OpenedBody(
+            subject=subject, what=what.value, purpose=actor.purpose.value, by=actor.ref, role=role, access=access
+        )
+        self._add(body, at)
+
+    def access(self, action: AccessAction, row: AccessRow, subject: PersonRef, at: Instant) -> None:
+        """Access was approved, refused or reviewed."""
+        body = AccessBody(
+            action=action,
+            access=row.id,
+            subject=subject,
+            actor=row.actor,
+            what=row.what,
+            purpose=row.purpose,
+            by=row.by or None,
+            until=row.until,
+            finding=word(Finding, row.finding) if row.finding else None,
+        )
+        self._add(body, at)
 
     def erasing(self, person: PersonRef, reason: str, by: str, at: Instant) -> None:
         """A person's erasure began."""

@@ -14,6 +14,7 @@ from hashlib import sha256
 import attrs
 
 from carelink.audit.bodies import (
+    AccessBody,
     Body,
     ConsentEndedBody,
     ConsentGrantedBody,
@@ -25,6 +26,7 @@ from carelink.audit.bodies import (
     GuardianChange,
     MergedBody,
     ModeBody,
+    OpenedBody,
     PackBody,
     PluginsBody,
     PolicyBody,
@@ -38,10 +40,11 @@ from carelink.content.review import Review, life
 from carelink.engine.erasing import begin_again
 from carelink.engine.rebuild_names import Names
 from carelink.engine.rebuild_path import RebuiltPath
+from carelink.model.access import AccessAction
 from carelink.model.ids import CredentialId, GrantId, PersonRef, SuppressionId
 from carelink.model.moment import Instant
 from carelink.model.scope import EVERY_PLAN
-from carelink.ports.rows import CredentialRow, GrantRow, PatientRow, StopRow, TemplateRow
+from carelink.ports.rows import AccessRow, CredentialRow, GrantRow, PatientRow, StopRow, TemplateRow
 from carelink.ports.store import Transaction
 from carelink.vocabulary import ContentStatus, GrantMethod, GrantState, ReviewRole, Standing
 
@@ -214,6 +217,31 @@ class Rebuild:
         survivor, old = self.names.patient(body.subject), self.names.patient(body.merged)
         if survivor is not None and old is not None:
             self.tx.put_patient(attrs.evolve(old, standing=Standing.MERGED, merged_into=survivor.id))
+
+    @apply.register
+    def _opened(self, body: OpenedBody) -> None:
+        patient = self.names.patient(body.subject)
+        if body.access is not None and patient is not None:  # an opening in an emergency: to be reviewed
+            self.tx.put_access(
+                AccessRow(
+                    id=body.access, patient=patient.id, actor=body.by, emergency=True, what=body.what,
+                    purpose=body.purpose, at=self.now,
+                )
+            )  # fmt: skip
+
+    @apply.register
+    def _access(self, body: AccessBody) -> None:
+        patient = self.names.patient(body.subject)
+        known = self.tx.access(body.access)
+        if body.action is AccessAction.REVIEWED and known is not None and body.finding is not None:
+            self.tx.put_access(attrs.evolve(known, by=body.by or "", reviewed_at=self.now, finding=body.finding.value))
+        elif body.action is AccessAction.APPROVED and patient is not None:
+            self.tx.put_access(
+                AccessRow(
+                    id=body.access, patient=patient.id, actor=body.actor, emergency=False, what=body.what,
+                    purpose=body.purpose, at=self.now, by=body.by or "", until=body.until,
+                )
+            )  # fmt: skip
 
     @apply.register(ErasingBody)
     @apply.register(ErasedBody)

@@ -47,6 +47,7 @@ from carelink.vocabulary import (
 )
 
 __all__ = [
+    "AccessRow",
     "ContactRow",
     "CredentialRow",
     "EntryRow",
@@ -196,6 +197,28 @@ class StopRow:
     until: Instant | None = None
     lifted_at: Instant | None = None
     plans: tuple[str, ...] = EVERY_PLAN
+
+
+@attrs.frozen(kw_only=True)
+class AccessRow:
+    """An approval to look at a patient's data, or an opening in an emergency, which has to be reviewed.
+
+    Attributes:
+        actor: pseudonym of who may look, or looked. by: who approved, or reviewed.
+        until: end of an approval. reviewed_at, finding: of the review.
+    """
+
+    id: str
+    patient: PatientId
+    actor: str
+    emergency: bool
+    what: str
+    purpose: str
+    at: Instant
+    by: str = ""
+    until: Instant | None = None
+    reviewed_at: Instant | None = None
+    finding: str = ""
 
 
 @attrs.frozen(kw_only=True)

@@ -28,6 +28,7 @@ from carelink.model.ids import (
 )
 from carelink.model.moment import Instant
 from carelink.ports.rows import (
+    AccessRow,
     ContactRow,
     CredentialRow,
     EntryRow,
@@ -118,6 +119,15 @@ class Reader(Protocol):
 
     def credentials(self, actors: Sequence[str]) -> Mapping[str, tuple[CredentialRow, ...]]:
         """Credentials of members of staff by pseudonym, ascending by (since, id), ended ones too."""
+
+    def access(self, access: str) -> AccessRow | None:
+        """An approval or an opening in an emergency by its id."""
+
+    def accesses(self, patients: Sequence[PatientId]) -> Mapping[PatientId, tuple[AccessRow, ...]]:
+        """Approvals and openings in an emergency of each patient, ascending by (at, id)."""
+
+    def open_reviews(self, limit: int) -> tuple[AccessRow, ...]:
+        """Up to `limit` openings in an emergency that were not reviewed, ascending by (at, id)."""
 
     def erasures(self, patients: Sequence[PatientId]) -> Mapping[PatientId, ErasureRow]:
         """Erasures by patient."""
@@ -305,6 +315,9 @@ class Transaction(Reader, Protocol):
 
     def put_template(self, row: TemplateRow) -> None:
         """Insert or replace a template version."""
+
+    def put_access(self, row: AccessRow) -> None:
+        """Insert or replace an approval, or an opening in an emergency."""
 
     def put_erasure(self, row: ErasureRow) -> None:
         """Insert or replace a patient's erasure."""

@@ -7,11 +7,15 @@ renewed: `python tests/clinic.py DIR`, and the folder `DIR/export` takes the pla
 
 from __future__ import annotations
 
+import importlib.util
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
 import attrs
 
+from carelink.audit.bodies import AccessBody
 from carelink.audit.decided import DecidedBody
 from carelink.audit.divergence import Summary
 from carelink.audit.entry import encode_entry, parse_entry
@@ -51,3 +55,43 @@ def test_the_golden_decisions_replay_bit_for_bit():
     assert run.summary.exit_code == 0
     assert set(effects) == set(Effect)
     assert effects.total() == run.summary.decisions + run.summary.claims > 20
+
+
+# -- what patients may ask, and who looked -----------------------------------------------------------------
+
+RIGHTS = Path(__file__).parent / "golden_rights"
+RIGHTS_KEY = "carelink.invalid/log/4db6837cd4c95b90+46e34a8f+Aa61i+AHpqXqon53GtyN2bWwpSgrJmVBSjkN+Jva1ge5"
+
+
+def test_the_golden_log_of_rights_verifies_and_replays():
+    """Renewed, before the first release, with `python tests/rights_log.py DIR`."""
+    report = verify(FolderFetcher(RIGHTS), vkey=RIGHTS_KEY, check_signature=KeyFolder.check_signature)
+    assert report.exit_code == 0, report.lines()
+    run, kinds, actions = Replay(PolicyJudge(), summary=Summary()), Counter(), Counter()
+    for index, data in LogFolder(RIGHTS).entries():
+        entry = parse_entry(data)
+        assert encode_entry(entry) == data
+        kinds[entry.kind.value] += 1
+        if isinstance(entry.body, AccessBody):
+            actions[entry.body.action.value] += 1
+        assert run.feed(index, data) == []
+    assert run.finish() == []
+    assert actions == {"denied": 1, "approved": 1, "reviewed": 1}
+    assert (kinds["opened"], kinds["erasing"], kinds["erased"]) == (4, 1, 1)
+
+
+def test_the_second_reader_knows_the_golden_log_of_rights():
+    script = Path(__file__).parents[3] / "verifier" / "carelink_verify.py"
+    command = [sys.executable, str(script), str(RIGHTS), "--key", RIGHTS_KEY]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_story_of_rights_can_be_told_again(tmp_path):
+    spec = importlib.util.spec_from_file_location("rights_log", Path(__file__).parents[2] / "rights_log.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    folder, key = module.build(tmp_path)
+    kinds = [[parse_entry(data).kind for _, data in LogFolder(place).entries()] for place in (folder, RIGHTS)]
+    assert kinds[0] == kinds[1]
+    assert verify(FolderFetcher(folder), vkey=key, check_signature=KeyFolder.check_signature).exit_code == 0

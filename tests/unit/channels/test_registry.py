@@ -488,3 +488,22 @@ def test_a_wrapped_eraser_hook_stops_the_start() -> None:
 
     with pytest.raises(PluginError, match="wrappers"):
         load_registry({}, clock=_CLOCK, plugins={"p": Wrapper(), "q": Copies()})
+
+
+def test_a_plugin_may_offer_authorisers() -> None:
+    class Iam:
+        @hookimpl
+        def carelink_authorisers(self) -> Iterable[Any]:
+            return (SimpleNamespace(name="iam", allows=lambda _question: True),)
+
+    assert [each.name for each in _load(Iam()).authorisers] == ["iam"]
+
+
+def test_a_malformed_authoriser_stops_the_start() -> None:
+    class Iam:
+        @hookimpl
+        def carelink_authorisers(self) -> Iterable[Any]:
+            return (SimpleNamespace(name="iam"),)
+
+    with pytest.raises(PluginError, match="allows"):
+        _load(Iam())

@@ -1,6 +1,7 @@
 """`carelink rights`: erase and receipt."""
 
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -8,6 +9,7 @@ import carelink
 from carelink.cli.exit_codes import Exit
 from carelink.cli.main import main
 from carelink.engine.recovery import Recovered
+from carelink.model.moment import Instant, iso, to_datetime
 from carelink.vocabulary import ReservationState
 
 
@@ -95,3 +97,53 @@ def test_a_message_in_flight_makes_it_wait(run, home, monkeypatch):
     assert "1 messages to this patient are in flight" in told
     monkeypatch.undo()
     assert run("rights", "receipt", patient)[0] == Exit.OK  # opening went on with it
+
+
+# -- who looks ----------------------------------------------------------------------------------------------
+
+
+def test_a_record_is_shown_to_who_may_see_it(run):
+    code, told = run("patients", "show", "7")
+    assert code == Exit.COULD_NOT_RUN
+    assert "access.denied" in told and "王小明" not in told
+    code, told = run("patients", "show", "7", "--role", "clinician", "--purpose", "treatment", "--actor", "Dr. Li")
+    assert code == Exit.OK
+    assert "王小明" in told and "mrn|7" in told and "13800138000" not in told
+    code, told = run("patients", "show", "7", "--what", "record", "--role", "compliance,auditor")
+    assert "+8613800138000" in told and "form 7" in told and "care by sms" in told
+    assert run("patients", "show", "7", "--role", "king")[0] == Exit.USAGE
+
+
+def test_the_settings_name_who_acts(run, home):
+    file = home / "carelink.toml"
+    file.write_text(file.read_text() + '\n[access]\nroles = ["clinician"]\npurpose = "treatment"\nactor = "ward"\n')
+    assert run("patients", "show", "7")[0] == Exit.OK
+    assert run("patients", "show", "7", "--role", "service")[0] == Exit.COULD_NOT_RUN
+
+
+def test_an_emergency_is_on_the_list_until_it_is_reviewed(run, home):
+    code, _ = run("patients", "show", "7", "--what", "contact", "--purpose", "emergency", "--actor", "night")
+    assert code == Exit.OK
+    assert "1 were not" in run("doctor")[1]
+    code, told = run("access", "reviews")
+    assert code == Exit.OK and "contact" in told
+    with carelink.open(home) as link:
+        (row,) = link.access.reviews()
+    assert run("access", "review", row.id, "justified", "--role", "compliance", "--actor", "night")[0] != Exit.OK
+    assert run("access", "review", row.id, "justified", "--role", "compliance", "--actor", "chief")[0] == Exit.OK
+    assert "were not" not in run("doctor")[1]
+
+
+def test_a_child_is_shown_to_who_was_approved(run, home):
+    with carelink.open(home) as link:
+        link.register(
+            identifier="8", name="王小小", birth_date=to_datetime(link.parts.clock.now()).date() - timedelta(days=3000)
+        )
+        until = iso(Instant(link.parts.clock.now() + 3600 * 1_000_000))
+    words = ("patients", "show", "8", "--role", "clinician", "--actor", "Dr. Li")
+    assert run(*words)[0] == Exit.COULD_NOT_RUN
+    code, told = run("access", "approve", "8", "--for", "Dr. Li", "--until", until, "--role", "compliance",
+                     "--actor", "chief")  # fmt: skip
+    assert code == Exit.OK and "approved until" in told
+    code, told = run(*words)
+    assert code == Exit.OK and "王小小" in told

@@ -19,7 +19,7 @@ def test_a_refusal_is_explained_rule_by_rule(desk) -> None:
     assert "No consent for this purpose and channel is on record." in told.out
     rules = re.findall(r"^  (permit|defer|refuse) +(\S+)", told.out, re.MULTILINE)
     with carelink.open(desk.home) as link:
-        applied = {verdict.rule for verdict in link.why("visit 7").decision.verdicts}
+        applied = {verdict.rule for verdict in link.why("visit 7", actor="test").decision.verdicts}
     assert {rule for _, rule in rules} >= applied
     assert ("refuse", "BASE.GRANT") in rules
     assert ("permit", "BASE.SUBJECT") in rules

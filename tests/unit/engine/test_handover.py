@@ -54,7 +54,7 @@ def test_a_wall_clock_stepped_back_makes_no_lease_longer(timed):
     _delay(world, between)
     outcome = world.link.send(world.ask(patient, channel="sms"))
     assert done == [0, 0]
-    assert [entry.says for entry in world.link.why(outcome.ref).happened] == [
+    assert [entry.says for entry in world.link.why(outcome.ref, actor="test").happened] == [
         "permit", "lease_ran_out", "permit", "accepted",
     ]  # fmt: skip
     assert world.clock.monotonic() == began + LEASE
@@ -77,7 +77,7 @@ def test_gate_rows_ahead_of_the_clock_make_no_lease_longer(timed):
     outcome = world.link.send(world.ask(patient, channel="sms"))
     assert len(done) == 2, "the first claim's lease ran out; a second one was made"
     assert outcome.receipt.outcome is Outcome.ACCEPTED
-    story = [entry.says for entry in world.link.why(outcome.ref).happened]
+    story = [entry.says for entry in world.link.why(outcome.ref, actor="test").happened]
     assert story == ["permit", "lease_ran_out", "permit", "accepted"]
     assert world.divergences() == []
 
@@ -197,7 +197,7 @@ def test_keys_that_go_away_after_the_attempt_lose_the_commitment_and_not_the_rec
     outcome = world.link.send(world.ask(patient))
     patch.undo()
     assert outcome.receipt.outcome is Outcome.ACCEPTED
-    assert world.link.why(outcome.ref).happened[-1].says == "accepted"
+    assert world.link.why(outcome.ref, actor="test").happened[-1].says == "accepted"
 
 
 @pytest.mark.parametrize(
@@ -218,4 +218,4 @@ def test_what_left_and_when_is_recorded(world):
     outcome = world.link.send(world.ask(patient))
     assert outcome.effect is Effect.PERMIT
     (item,) = world.email.handed
-    assert item.at == world.link.why(outcome.ref).happened[-1].at == world.clock.now()
+    assert item.at == world.link.why(outcome.ref, actor="test").happened[-1].at == world.clock.now()

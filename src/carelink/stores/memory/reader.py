@@ -11,6 +11,7 @@ from carelink.model.ids import AddressRef, PatientId, PersonRef, RequestRef, Res
 from carelink.model.moment import Instant
 from carelink.model.touchpoint import COUNTS
 from carelink.ports.rows import (
+    AccessRow,
     ContactRow,
     CredentialRow,
     ErasureRow,
@@ -167,6 +168,20 @@ class MemoryReader:
         """See the port."""
         rows = sorted(self._state.credentials.values(), key=lambda row: (row.since, row.id))
         return _grouped(rows, lambda row: row.actor, set(actors))
+
+    def access(self, access: str) -> AccessRow | None:
+        """See the port."""
+        return self._state.accesses.get(access)
+
+    def accesses(self, patients: Sequence[PatientId]) -> Mapping[PatientId, tuple[AccessRow, ...]]:
+        """See the port."""
+        rows = sorted(self._state.accesses.values(), key=lambda row: (row.at, row.id))
+        return _grouped(rows, lambda row: row.patient, set(patients))
+
+    def open_reviews(self, limit: int) -> tuple[AccessRow, ...]:
+        """See the port."""
+        rows = sorted(self._state.accesses.values(), key=lambda row: (row.at, row.id))
+        return tuple([row for row in rows if row.emergency and row.reviewed_at is None][:limit])
 
     def erasures(self, patients: Sequence[PatientId]) -> Mapping[PatientId, ErasureRow]:
         """See the port."""

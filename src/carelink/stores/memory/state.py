@@ -20,6 +20,7 @@ from carelink.model.ids import (
 )
 from carelink.model.moment import Instant
 from carelink.ports.rows import (
+    AccessRow,
     ContactRow,
     CredentialRow,
     EntryRow,
@@ -77,6 +78,7 @@ class State:
     grants: dict[GrantId, GrantRow] = attrs.field(factory=dict)
     stops: dict[SuppressionId, StopRow] = attrs.field(factory=dict)
     templates: dict[tuple[str, int], TemplateRow] = attrs.field(factory=dict)
+    accesses: dict[str, AccessRow] = attrs.field(factory=dict)
     erasures: dict[PatientId, ErasureRow] = attrs.field(factory=dict)
     credentials: dict[CredentialId, CredentialRow] = attrs.field(factory=dict)
     reservations: dict[ReservationId, ReservationRow] = attrs.field(factory=dict)

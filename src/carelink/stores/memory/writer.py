@@ -14,6 +14,7 @@ from carelink.model.ids import AddressRef, ContactPointId, GrantId, SuppressionI
 from carelink.model.moment import Instant
 from carelink.model.touchpoint import TRANSITIONS
 from carelink.ports.rows import (
+    AccessRow,
     ContactRow,
     CredentialRow,
     EntryRow,
@@ -291,6 +292,11 @@ class MemoryTransaction(MemoryReader):
         with self._writing() as state:
             check_lists([row])
             state.templates[(row.name, row.version)] = row
+
+    def put_access(self, row: AccessRow) -> None:
+        """See the port."""
+        with self._writing() as state:
+            state.accesses[row.id] = row
 
     def put_erasure(self, row: ErasureRow) -> None:
         """See the port."""

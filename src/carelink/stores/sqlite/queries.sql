@@ -185,6 +185,17 @@ SELECT c.id, actor, role, since, until, ended_at
 FROM json_each(?) AS k CROSS JOIN credentials AS c ON c.actor = k.value ORDER BY since, c.id;
 -- name: put_credential
 INSERT OR REPLACE INTO credentials (id, actor, role, since, until, ended_at) VALUES (?, ?, ?, ?, ?, ?);
+-- name: access
+SELECT id, patient, actor, emergency, what, purpose, at, by, until, reviewed_at, finding FROM accesses WHERE id = ?;
+-- name: accesses
+SELECT a.id, patient, actor, emergency, what, purpose, at, by, until, reviewed_at, finding
+FROM json_each(?) AS k CROSS JOIN accesses AS a ON a.patient = k.value ORDER BY at, a.id;
+-- name: open_reviews
+SELECT id, patient, actor, emergency, what, purpose, at, by, until, reviewed_at, finding FROM accesses
+WHERE emergency = 1 AND reviewed_at IS NULL ORDER BY at, id LIMIT ?;
+-- name: put_access
+INSERT OR REPLACE INTO accesses (id, patient, actor, emergency, what, purpose, at, by, until, reviewed_at, finding)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- name: erasures
 SELECT e.patient, owners, phase, reason, by, begun, shredded_at, clean, copies, receipt
 FROM json_each(?) AS k CROSS JOIN erasures AS e ON e.patient = k.value;

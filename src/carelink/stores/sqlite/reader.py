@@ -11,6 +11,7 @@ from carelink.errors import DamagedRowError, StoreError
 from carelink.model.ids import AddressRef, PatientId, PersonRef, RequestRef, ReservationId
 from carelink.model.moment import Instant
 from carelink.ports.rows import (
+    AccessRow,
     ContactRow,
     CredentialRow,
     ErasureRow,
@@ -191,6 +192,18 @@ class SqliteReader:
     def credentials(self, actors: Sequence[str]) -> Mapping[str, tuple[CredentialRow, ...]]:
         """See the port."""
         return _grouped(_read(form.credential_row, self._all("credentials", listed(actors))), lambda row: row.actor)
+
+    def access(self, access: str) -> AccessRow | None:
+        """See the port."""
+        return next(iter(_read(form.access_row, self._all("access", access))), None)
+
+    def accesses(self, patients: Sequence[PatientId]) -> Mapping[PatientId, tuple[AccessRow, ...]]:
+        """See the port."""
+        return _grouped(_read(form.access_row, self._all("accesses", listed(patients))), lambda row: row.patient)
+
+    def open_reviews(self, limit: int) -> tuple[AccessRow, ...]:
+        """See the port."""
+        return tuple(_read(form.access_row, self._all("open_reviews", limit)))
 
     def erasures(self, patients: Sequence[PatientId]) -> Mapping[PatientId, ErasureRow]:
         """See the port."""

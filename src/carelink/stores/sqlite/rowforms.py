@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from carelink.model.ids import AddressRef, PatientId
 from carelink.ports.rows import (
+    AccessRow,
     ContactRow,
     CredentialRow,
     ErasureRow,
@@ -175,6 +176,18 @@ def credential_row(r: Sequence[Any]) -> CredentialRow:
 def credential_values(row: CredentialRow) -> tuple[Any, ...]:
     """Its values, for the insert."""
     return (row.id, row.actor, row.role._value_, row.since, row.until, row.ended_at)
+
+
+def access_row(r: Sequence[Any]) -> AccessRow:
+    """An approval, or an opening in an emergency."""
+    return AccessRow(id=r[0], patient=r[1], actor=r[2], emergency=_FLAG[r[3]], what=r[4], purpose=r[5], at=r[6],
+                     by=r[7], until=r[8], reviewed_at=r[9], finding=r[10])  # fmt: skip
+
+
+def access_values(row: AccessRow) -> tuple[Any, ...]:
+    """Its values, for the insert."""
+    return (row.id, row.patient, row.actor, int(row.emergency), row.what, row.purpose, row.at, row.by, row.until,
+            row.reviewed_at, row.finding)  # fmt: skip
 
 
 def erasure_row(r: Sequence[Any]) -> ErasureRow:

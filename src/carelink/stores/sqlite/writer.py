@@ -13,6 +13,7 @@ from carelink.model.ids import AddressRef, ContactPointId, GrantId, SuppressionI
 from carelink.model.moment import Instant
 from carelink.model.touchpoint import TRANSITIONS
 from carelink.ports.rows import (
+    AccessRow,
     ContactRow,
     CredentialRow,
     EntryRow,
@@ -278,6 +279,11 @@ class SqliteTransaction(SqliteReader):
         with self._writing():
             check_lists([row])
             self._one("put_template", *form.template_values(row))
+
+    def put_access(self, row: AccessRow) -> None:
+        """See the port."""
+        with self._writing():
+            self._one("put_access", *form.access_values(row))
 
     def put_erasure(self, row: ErasureRow) -> None:
         """See the port."""

@@ -76,6 +76,9 @@ _contact = st.builds(
 _grant = st.builds(a.grant, _few, _few, since=_instants)
 _stop = st.one_of(st.builds(a.stop, _few, of=_few, since=_instants), st.builds(a.stop, _few, on=_few, since=_instants))
 _credential = st.builds(a.credential, st.integers(1, 3), st.integers(1, 2))
+_access = st.builds(
+    a.access, _few, _few, emergency=st.booleans(), reviewed_at=st.one_of(st.none(), _instants), at=_instants
+)
 _erasure = st.builds(a.erasure, _few, phase=st.sampled_from(ErasurePhase), clean=st.booleans())
 _template = st.builds(a.template, st.sampled_from(["a", "b"]), st.integers(1, 3), body=st.text(max_size=9))
 _sealed = st.builds(
@@ -135,6 +138,7 @@ _calls = st.one_of(
     _call("put_template", _template),
     _call("put_credential", _credential),
     _call("put_erasure", _erasure),
+    _call("put_access", _access),
     _call("forget_addresses", st.dictionaries(_few.map(a.token), _few.map(lambda n: a.token(n + 10)), max_size=2)),
     _call("add_reservations", _rows(_reservation())),
     _call("put_reservations", _rows(_reservation())),
@@ -174,6 +178,9 @@ def _all_reads(reader: Reader) -> list[object]:
         reader.grants(ids),
         reader.stops(persons[:2], tokens[:2]),
         reader.touches(persons[:2], tokens[:1], a.at(2)),
+        reader.access(a.access(1, 1).id),
+        reader.accesses([a.patient_id(number) for number in numbers]),
+        reader.open_reviews(2),
         reader.erasures([a.patient_id(number) for number in numbers]),
         reader.page_erasures(a.patient_id(1), 2),
         reader.credentials([a.credential(1, number).actor for number in numbers]),

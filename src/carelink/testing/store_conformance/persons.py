@@ -83,6 +83,22 @@ class TestPatients:
             assert reader.page_patients(first[-1].id, 2) == (a.patient(3),)
             assert reader.page_patients("", 0) == ()
 
+    def test_approvals_and_openings_come_back_in_order(self, store: Store) -> None:
+        early, late = a.access(1, 1), a.access(2, 1, emergency=False, until=a.at(9), by="f" * 32)
+        done = a.access(3, 2, reviewed_at=a.at(7), finding="justified")
+        with store.transaction() as tx:
+            for row in (late, early, done, a.access(4, 2)):
+                tx.put_access(row)
+            tx.put_access(attrs.evolve(late, purpose="treatment"))
+        with store.reader() as reader:
+            assert reader.access(early.id) == early
+            assert reader.access("0" * 32) is None
+            found = reader.accesses([a.patient_id(1), a.patient_id(2), a.patient_id(3)])
+            assert found[a.patient_id(1)] == (early, attrs.evolve(late, purpose="treatment"))
+            assert found[a.patient_id(2)] == (done, a.access(4, 2))
+            assert reader.open_reviews(9) == (early, a.access(4, 2))
+            assert reader.open_reviews(1) == (early,)
+
     def test_erasures_come_back_and_page_by_patient(self, store: Store) -> None:
         rows = [
             a.erasure(1, owners=(a.patient_id(1), a.patient_id(7)), copies=("index:erased:3",)),

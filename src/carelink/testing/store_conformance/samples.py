@@ -22,6 +22,7 @@ from carelink.model.ids import (
 )
 from carelink.model.moment import Instant
 from carelink.ports.rows import (
+    AccessRow,
     ContactRow,
     CredentialRow,
     EntryRow,
@@ -55,6 +56,7 @@ from carelink.vocabulary import (
 
 __all__ = [
     "MANY",
+    "access",
     "address",
     "at",
     "contact",
@@ -241,6 +243,15 @@ def template(name: str = "recheck", version: int = 1, **changes: Any) -> Templat
         providers=("outbox-sms:approved:SMS_1",),
         screened="6f" * 32,
     )
+    return attrs.evolve(row, **changes)
+
+
+def access(number: int, of: int, **changes: Any) -> AccessRow:
+    """An opening in an emergency."""
+    row = AccessRow(
+        id=_ref(0xAC, number), patient=patient_id(of), actor=_ref(0xAD, number), emergency=True, what="identity",
+        purpose="emergency", at=at(number),
+    )  # fmt: skip
     return attrs.evolve(row, **changes)
 
 

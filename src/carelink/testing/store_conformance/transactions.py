@@ -38,6 +38,7 @@ def _write_everything(tx: Transaction) -> None:
     tx.put_template(a.template())
     tx.put_credential(a.credential(1, 1))
     tx.put_erasure(a.erasure(1))
+    tx.put_access(a.access(1, 1))
     tx.add_reservations([a.reservation(1)])
     tx.put_pack("d", b"p")
     tx.put_allow_listed([a.token(1)], listed=True)
@@ -67,6 +68,7 @@ def _everything(reader: Reader) -> list[object]:
         reader.templates([("recheck", 1)]),
         reader.credentials([a.credential(1, 1).actor]),
         reader.erasures([a.patient_id(1)]),
+        reader.accesses([a.patient_id(1)]),
         reader.recall([a.request(1)]),
         reader.pack("d"),
         reader.allow_listed([a.token(1)]),

@@ -43,6 +43,8 @@ _TABLES: Final = {
                   "author text, quorum int, reviews text, number text, number_until long?, providers text, "
                   "screened text"), "name version"),
     "credentials": ("id text, actor text, role text, since long, until long?, ended_at long?", "id"),
+    "accesses": (("id text, patient text, actor text, emergency int, what text, purpose text, at long, by text, "
+                  "until long?, reviewed_at long?, finding text"), "id"),
     "erasures": (("patient text, owners text, phase text, reason text, by text, begun long, shredded_at long?, "
                   "clean int, copies text, receipt text"), "patient"),
     "packs": ("digest text, data blob", "digest"),
