@@ -245,7 +245,7 @@ def _go_wrong(made, patient):
     made.fail(link.grant, patient, purposes=[CANARIES["name"]], channels=["email"], evidence=CANARIES["evidence"])
     made.fail(link.grant, patient, purposes=["care"], channels=["email"], evidence="", notice=CANARIES["name"])
     made.fail(link.allow, f"{email} {phone}")
-    made.fail(link.why, CANARIES["request key"] + "unheard of")
+    made.fail(link.why, CANARIES["request key"] + "unheard of", actor="test")
     made.fail(
         link.send, attrs.evolve(_ask(world, patient, "v"), variables={"note": CANARIES["template variable"] * 99})
     )

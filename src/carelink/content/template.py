@@ -247,10 +247,10 @@ def _canonical(form: dict[str, Any]) -> str:
 
 @attrs.frozen(repr=False)
 class Rendered:
-    """Text ready to hand over. Its repr shows nothing: it may name a person."""
+    """Text ready to hand over. Its repr shows nothing, nor does what a console makes of its fields: it may name a person."""
 
-    subject: str
-    body: str
+    subject: str = attrs.field(repr=False)
+    body: str = attrs.field(repr=False)
 
     def __repr__(self) -> str:
         return "Rendered(...)"
