@@ -247,7 +247,7 @@ def _canonical(form: dict[str, Any]) -> str:
 
 @attrs.frozen(repr=False)
 class Rendered:
-    """Text ready to hand over. Its repr shows nothing, nor does what a console makes of its fields: it may name a person."""
+    """Text ready to hand over. It may name a person, so neither its repr nor a console that prints fields shows any."""
 
     subject: str = attrs.field(repr=False)
     body: str = attrs.field(repr=False)
