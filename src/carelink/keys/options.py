@@ -66,3 +66,14 @@ class Options:
         if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
             raise SettingsError(f"`keys.{self._provider}.{name}` is a whole number from {lowest} to {highest}")
         return value
+
+    def seconds(self, name: str, default: float, lowest: float, highest: float) -> float:
+        """A time limit.
+
+        Raises:
+            SettingsError: it is none.
+        """
+        value = self._table.get(name, default)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not lowest <= value <= highest:
+            raise SettingsError(f"`keys.{self._provider}.{name}` is a number of seconds from {lowest} to {highest}")
+        return float(value)
