@@ -25,13 +25,20 @@ def _load() -> ModuleType:
 
 corpus = _load()
 LANGUAGES = ("zh", "en")
+ALL_FILES = corpus.FILES + corpus.FILES_2
 
 
-def _both(language: str) -> tuple:
-    return corpus.replies(f"{language}_stop") + corpus.replies(f"{language}_other")
+def _both(language: str, suffix: str = "") -> tuple:
+    return corpus.replies(f"{language}_stop{suffix}") + corpus.replies(f"{language}_other{suffix}")
 
 
-@pytest.mark.parametrize("name", corpus.FILES)
+def _folded(text: str) -> str:
+    """Letters and digits after NFKC and case folding; the text itself if it has none."""
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(char for char in plain if unicodedata.category(char)[0] in "LN") or plain.strip()
+
+
+@pytest.mark.parametrize("name", ALL_FILES)
 def test_every_line_has_the_columns_and_closed_values(name: str) -> None:
     raw = (FOLDER / f"{name}.tsv").read_text(encoding="utf-8").split("\n")
     assert raw.pop() == ""
@@ -41,7 +48,7 @@ def test_every_line_has_the_columns_and_closed_values(name: str) -> None:
     for reply in corpus.replies(name):
         assert CONTEXT.fullmatch(reply.context), reply
         assert reply.text, reply
-        if name.endswith("_stop"):
+        if "_stop" in name:
             assert reply.label == "stop", reply
             assert reply.scope in corpus.SCOPES, reply
         else:
@@ -49,7 +56,7 @@ def test_every_line_has_the_columns_and_closed_values(name: str) -> None:
             assert reply.scope == "-", reply
 
 
-@pytest.mark.parametrize("name", corpus.FILES)
+@pytest.mark.parametrize("name", ALL_FILES)
 def test_characters_that_cannot_be_seen_are_escaped(name: str) -> None:
     raw = (FOLDER / f"{name}.tsv").read_text(encoding="utf-8")
     hidden = {
@@ -81,27 +88,27 @@ def test_there_are_enough_different_replies(language: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_reply_stands_twice_or_with_two_labels(language: str) -> None:
     labels: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for reply in _both(language):
+    for reply in _both(language) + _both(language, "_2"):
         labels[reply.context, reply.text].append(reply.label)
     assert not {where: found for where, found in labels.items() if len(found) > 1}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_only_a_question_mark_parts_a_stop_from_a_near_duplicate_that_is_none(language: str) -> None:
-    stops = {reply.key for reply in corpus.replies(f"{language}_stop")}
-    for reply in corpus.replies(f"{language}_other"):
+    stops = {reply.key for name in ("stop", "stop_2") for reply in corpus.replies(f"{language}_{name}")}
+    for reply in corpus.replies(f"{language}_other") + corpus.replies(f"{language}_other_2"):
         if reply.key in stops:
             assert "?" in unicodedata.normalize("NFKC", reply.text), reply
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_base_numbers_and_texts_belong_together(language: str) -> None:
-    pairs = {(reply.base, reply.base_text) for reply in _both(language)}
+    pairs = {(reply.base, reply.base_text) for reply in _both(language) + _both(language, "_2")}
     assert len({number for number, _ in pairs}) == len(pairs)
     assert len({text for _, text in pairs}) == len(pairs)
 
 
-@pytest.mark.parametrize("name", corpus.FILES)
+@pytest.mark.parametrize("name", ALL_FILES)
 def test_every_base_stands_as_it_was_written(name: str) -> None:
     bases = {reply.base_text for reply in corpus.replies(name)}
     assert bases <= {reply.text for reply in corpus.replies(name)}
@@ -115,17 +122,43 @@ def test_both_halves_are_large(name: str) -> None:
     assert not {r.base_text for r in lines if r.unseen} & {r.base_text for r in lines if not r.unseen}
 
 
-@pytest.mark.parametrize("name", corpus.FILES)
+@pytest.mark.parametrize("name", ALL_FILES)
 def test_nothing_in_it_could_name_or_reach_a_person(name: str) -> None:
     for reply in corpus.replies(name):
         plain = unicodedata.normalize("NFKC", reply.text)
         assert not re.search(r"\d{7}|\d{3}[ -]\d{3,4}[ -]\d{4}|@|https?:|www\.", plain), reply
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_second_round_is_large_and_holds_every_label_and_scope(language: str) -> None:
+    stop, other = corpus.replies(f"{language}_stop_2"), corpus.replies(f"{language}_other_2")
+    assert len({reply.base_text for reply in stop}) >= 250
+    assert len({reply.base_text for reply in other}) >= 900
+    assert len({reply.key for reply in stop}) >= 500
+    assert len({reply.key for reply in other}) >= 1600
+    assert {reply.label for reply in other} == corpus.LABELS - {"stop"}
+    assert {reply.scope for reply in stop} == corpus.SCOPES
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_of_the_second_round_stands_in_the_first(language: str) -> None:
+    """Whatever the context: compared by letters and digits alone."""
+    first = {_folded(text) for reply in _both(language) for text in (reply.base_text, reply.text)}
+    second = {_folded(text) for reply in _both(language, "_2") for text in (reply.base_text, reply.text)}
+    assert not first & second
+
+
+@pytest.mark.parametrize("name", ALL_FILES)
+def test_the_second_round_alone_is_held_out(name: str) -> None:
+    lines = corpus.replies(name)
+    assert {reply.held_out for reply in lines} == {name.endswith("_2")}
+    assert all(reply.unseen for reply in lines if reply.held_out)
+
+
 def test_the_page_states_the_counts() -> None:
     """README.md holds one table row a file: lines, bases, distinct keys, lines of the unseen half."""
     page = (FOLDER / "README.md").read_text(encoding="utf-8")
-    for name in corpus.FILES:
+    for name in ALL_FILES:
         lines = corpus.replies(name)
         row = [
             f"`{name}.tsv`",

@@ -14,6 +14,7 @@ import attrs
 HERE = Path(__file__).resolve().parent
 COLUMNS = ("base", "base_text", "context", "label", "scope", "text")
 FILES = ("zh_stop", "zh_other", "en_stop", "en_other")
+FILES_2 = tuple(f"{name}_2" for name in FILES)
 LABELS = frozenset({"stop", "other", "start", "help", "wrong_person", "soft", "ambiguous", "negated"})
 SCOPES = frozenset({"all", "plain", "plan", "purpose", "channel"})
 _ESCAPE = re.compile(r"\\(?:u([0-9a-f]{4})|([tn\\]))")
@@ -29,6 +30,7 @@ def resolved(field: str) -> str:
 class Reply:
     """One reply. `context` is what the answered message announced or asked; `scope` is `-` unless the label is stop."""
 
+    round: int
     base: int
     base_text: str
     context: str
@@ -38,8 +40,13 @@ class Reply:
 
     @property
     def unseen(self) -> bool:
-        """Whether the grammar is built without it: all variants of one base are in one half."""
-        return bool(int(hashlib.sha256(self.base_text.encode()).hexdigest()[:8], 16) % 2)
+        """Whether the first grammar was built without it: half of round 1, by base, and all of round 2."""
+        return self.held_out or bool(int(hashlib.sha256(self.base_text.encode()).hexdigest()[:8], 16) % 2)
+
+    @property
+    def held_out(self) -> bool:
+        """Whether it may only be counted: all of round 2, nothing of round 1."""
+        return self.round == 2
 
     @property
     def key(self) -> tuple[str, str]:
@@ -50,10 +57,12 @@ class Reply:
 
 @cache
 def replies(name: str) -> tuple[Reply, ...]:
-    """All lines of a file named in `FILES`, in file order."""
+    """All lines of a file named in `FILES` (round 1) or `FILES_2` (round 2), in file order."""
+    number = 2 if name in FILES_2 else 1
     with (HERE / f"{name}.tsv").open(encoding="utf-8", newline="") as file:
         return tuple(
             Reply(
+                number,
                 int(row["base"]),
                 resolved(row["base_text"]),
                 row["context"],
