@@ -10,6 +10,7 @@ from pathlib import Path
 from carelink.errors import ConflictError, DecryptError, KeyCheckError, KeyProviderError
 from carelink.keys.folder import KeyFolder, PassphraseCost
 from carelink.keys.provider import KekContext, RootKey, RootKeys
+from carelink.keys.routing import Providers
 from carelink.system import entropy
 from carelink.testing.key_provider_case import KeyProviderCase
 from carelink.vault.personal import SecretKey
@@ -24,6 +25,16 @@ def roots(kind=RootKeys):
 
 def memory():
     return KeyProviderCase(provider=roots(), other=roots)
+
+
+def routed():
+    """As a deployment has it: behind a name, beside another."""
+
+    def made():
+        root, other = roots(), roots()
+        return Providers("memory", {"memory": lambda: root, "folder": lambda: other})
+
+    return KeyProviderCase(provider=made(), other=made)
 
 
 def _folder(passphrase, wrapper=lambda folder: folder):

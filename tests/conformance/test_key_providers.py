@@ -62,7 +62,7 @@ def _run(pytester: pytest.Pytester, name: str, *more: str) -> pytest.RunResult:
 
 
 @pytest.mark.parametrize(
-    ("name", "skipped"), [("memory", 61), ("folder_raw", 45), ("folder_passphrase", 45), ("remote", 53)]
+    ("name", "skipped"), [("memory", 61), ("folder_raw", 45), ("folder_passphrase", 45), ("remote", 53), ("routed", 61)]
 )
 def test_a_provider_that_ships_passes(pytester: pytest.Pytester, name: str, skipped: int) -> None:
     outcomes = _run(pytester, name).parseoutcomes()

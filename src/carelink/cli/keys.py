@@ -52,6 +52,11 @@ def _total(link: CareLink) -> int:
         return sum(reader.sealed_headers().values())
 
 
+def _holder(version: str) -> str:
+    """The provider that a root's version names."""
+    return version.rpartition(":")[0] or settings.KEY_FOLDER
+
+
 def _short(version: str) -> str:
     """A root's version: eight characters of it, behind the name of its provider."""
     provider, colon, rest = version.rpartition(":")
@@ -75,6 +80,12 @@ def _status(args: argparse.Namespace) -> int:
     ]
     table("keys", ("key", "version", "holds", "under it"), rows)
     console.print(f"new data keys: {counts.suite}   erased persons: {counts.tombstones}", markup=False)
+    chosen = link.wiring.settings.key_provider
+    if others := sorted({_holder(version) for version in counts.roots} - {chosen}):
+        console.print(
+            f"Some epoch keys are wrapped by {', '.join(others)} and not by {chosen}: run `carelink keys rotate root`.",
+            markup=False,
+        )
     if counts.renewing:
         console.print("A rotation of data keys is under way: run `carelink keys rotate data` to go on.")
     if state.unknown:

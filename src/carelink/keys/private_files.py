@@ -103,7 +103,7 @@ def locked(folder: Path) -> Iterator[None]:
     """Nobody else who asks changes the folder meanwhile, in this process or another. Windows has no such lock.
 
     Raises:
-        KeyProviderError: it is not there.
+        KeyProviderError: it is not there, or stands on a file system that does not lock.
     """
     if sys.platform == "win32":
         yield
@@ -111,7 +111,8 @@ def locked(folder: Path) -> Iterator[None]:
     with _failing("the key folder cannot be read"):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with _failing("the key folder cannot be locked"):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)

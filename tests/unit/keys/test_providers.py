@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import carelink
+from carelink.cli.main import main
 from carelink.errors import (
     CannotJudgeError,
     CarelinkError,
@@ -113,6 +114,32 @@ def test_a_changed_setting_alone_moves_with_the_next_rotation(home, stranger):
         assert name(link)
     assert {claimed(each)[0] for each in wrapped(home)} == {"stranger"}
     assert (home / "keys" / "root.key").exists()
+
+
+def test_status_tells_what_is_still_another_providers(home, stranger, capsys):
+    configure(home, both(stranger))
+    assert main(["--home", str(home), "keys", "status"]) == 0
+    assert "wrapped by folder and not by stranger: run `carelink keys rotate root`" in capsys.readouterr().out
+    with open_home(home) as link:
+        link.rotation.root()
+    assert main(["--home", str(home), "keys", "status"]) == 0
+    told = capsys.readouterr().out
+    assert "stranger:" in told and "not by" not in told
+    assert main(["--home", str(home), "keys", "rotate", "root", "--to", "folder"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert 'set `provider = "folder"`' in told and "Remove it when these are gone" in told
+
+
+def test_a_drill_asks_the_provider(home, stranger, tmp_path, capsys):
+    """The backup of the folder has no root key; the one at the provider opens it."""
+    configure(home, both(stranger))
+    with open_home(home) as link:
+        link.rotation.root()
+    (home / "keys" / "root.key").unlink()
+    shutil.copytree(home / "keys", tmp_path / "backup")
+    configure(home, f'[keys]\nprovider = "stranger"\n[keys.stranger]\nplace = "{stranger}"\n')
+    assert main(["--home", str(home), "keys", "drill", str(tmp_path / "backup")]) == 0
+    assert "3 of 3 fields open" in capsys.readouterr().out
 
 
 def test_two_epochs_under_two_providers_open(home, stranger):
