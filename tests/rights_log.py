@@ -1,5 +1,7 @@
-"""A small log with what patients may ask and who looked: openings, refused ones, an approval, an emergency and its review,
-an erasure. `python tests/rights_log.py DIR` makes the export that is kept as `tests/unit/audit/golden_rights`.
+"""A small log with what patients may ask and who looked: openings, refused ones, an approval, an emergency and its
+review, a copy, a restriction and its end, a refusal, an erasure.
+
+`python tests/rights_log.py DIR` makes the export that is kept as `tests/unit/audit/golden_rights`.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from datetime import date
 from pathlib import Path
 
 from carelink.errors import AccessDeniedError
-from carelink.model.access import Finding, PurposeOfUse
+from carelink.model.access import Finding, PurposeOfUse, Refusal, Right
 from carelink.model.moment import DAY, MINUTE
 from carelink.testing.world import World
 
@@ -36,6 +38,11 @@ def build(folder: Path) -> tuple[Path, str]:
     world.clock.advance(MINUTE)
     link.person(child, what="contact", actor=night)
     link.access.review(link.access.reviews()[0].id, Finding.JUSTIFIED, by=chief)
+    link.rights.show(Right.COPY, grown, chief)
+    link.rights.restrict(grown, chief)
+    link.send(world.ask(grown, key="restricted"))
+    link.rights.unrestrict(grown, chief)
+    link.rights.refuse(Right.ERASE, child, Refusal.IDENTITY, chief)
     link.stop(grown, purposes=("marketing",))
     link.permit_many([world.ask(grown, key="waits")])
     link.erase(grown, actor="officer")

@@ -195,17 +195,16 @@ consent_granted: grant subject purposes channels by since separate notice eviden
 name size digest; claim: request facts policy effect rules reasons claim reservation / earliest notes lease; sealed:
 successor by; handover: reservation request channel outcome attempted_at / content wire provider detail; plugins: digest
 plugins; suppression_added: suppression purposes channels source since / person address until plans; opened: subject
-what purpose by / role access; access: action access subject actor what purpose / by until finding; suppression_carried:
-suppression address purposes channels source since / until plans; suppression_lifted: suppression by at; content: action
-template version digest by / purposes channels since until quorum data role at number number_until channel state lists
-findings; credential: action credential actor role by / since until at; policy: digest packs by approvers loosens;
-inbound: event channel source matched actions / address; genesis: origin tenant log_key form created / previous;
-consent_ended: grant subject state ended_at / evidence; reconciled: from_size to_size restored orphaned by; subject:
-subject / standing age contact guardian stage; recovered: reservation request outcome by; erasing: subject reason / by;
-stopped: suppressions in_flight released; receipt: reservation event at state; released: reservation request cause;
-export: first last by / readme; pack: id version digest toml; key: action key version; mode: mode by / checks; merged:
-subject merged; erased: subject kept
-"""
+what purpose by / role access; access: action access subject actor what purpose / by until finding; rights: receipt
+right subject by / refusal; suppression_carried: suppression address purposes channels source since / until plans;
+suppression_lifted: suppression by at; content: action template version digest by / purposes channels since until quorum
+data role at number number_until channel state lists findings; credential: action credential actor role by / since until
+at; policy: digest packs by approvers loosens; inbound: event channel source matched actions / address; genesis: origin
+tenant log_key form created / previous; consent_ended: grant subject state ended_at / evidence; reconciled: from_size
+to_size restored orphaned by; subject: subject / standing age contact guardian stage; recovered: reservation request
+outcome by; erasing: subject reason / by; stopped: suppressions in_flight released; receipt: reservation event at state;
+released: reservation request cause; export: first last by / readme; pack: id version digest toml; key: action key
+version; mode: mode by / checks; merged: subject merged; erased: subject kept"""
 FIELDS = dict(" ".join(item.split()).split(": ") for item in FIELDS.split(";"))  # needed / may be left out
 ALPHABET = re.compile(rb'[A-Za-z0-9_.:+/=*\-{}\[\]",]*')
 

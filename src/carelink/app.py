@@ -32,6 +32,7 @@ from carelink.engine.parts import Options, Parts
 from carelink.engine.person import read_person
 from carelink.engine.recovery import Recovered, recover
 from carelink.engine.registration import ContactInput, PatientInput, Registered, Registration
+from carelink.engine.rights import Rights
 from carelink.engine.rotation import Rotation
 from carelink.engine.safe import Safe
 from carelink.engine.screener import Screener
@@ -201,6 +202,7 @@ class CareLink:
         self.rotation = Rotation(self.parts, wiring.keys)
         self._outreach = Outreach(self.parts)
         self._inbound = Inbound(self.parts)
+        self.rights = Rights(parts=self.parts, access=self.access, ledger=self.ledger, registration=self.registration)
         if not self.notary.restored:
             self.adoption.plugins(_manifest(wiring.registry))
 

@@ -41,9 +41,21 @@ KEY_FOLDER: Final = "folder"
 
 _FIRST_YEAR: Final = 1971
 _LAST_YEAR: Final = 2254
-_TOP: Final = {"carelink", "paths", "routes", "channels", "plugins", "processors", "keys", "retention", "access"}
+_TOP: Final = {
+    "carelink",
+    "paths",
+    "routes",
+    "channels",
+    "plugins",
+    "processors",
+    "keys",
+    "retention",
+    "access",
+    "controller",
+}
 _MAIN: Final = {"region", "permit_ttl", "publish_lag", "packs", "screening", "unsubscribe"}
 _PATHS: Final = {"store", "keys", "log", "outbox"}
+_CONTROLLER: Final = {"name", "address", "contact", "jurisdiction", "notice", "storage", "withdrawal", "retention"}
 _ACCESS: Final = {"actor", "roles", "purpose", "opens"}
 _RETENTION: Final = {"key_backups"}
 _PLUGINS: Final = {"allow", "block"}
@@ -87,6 +99,7 @@ class Settings:
         unsubscribe: one-click unsubscribe address (RFC 8058) with `{token}` in it; empty for none.
         key_provider: who wraps the epochs' keys. key_providers: `[keys.<name>]` tables of those that may unwrap them.
         processors: by channel: where its provider processes data ("" unknown), and the end of the agreement with it.
+        controller: who is responsible, for answers to patients and consent records.
         access: who acts where nobody is named, and what roles open.
         key_backups: for how long a backup of the key store is kept; None where nobody said.
     """
@@ -111,6 +124,7 @@ class Settings:
     key_providers: Mapping[str, Mapping[str, Any]] = attrs.field(factory=lambda: {KEY_FOLDER: {}}, repr=False)
     key_backups: Micros | None = None
     access: AccessSettings = attrs.field(factory=AccessSettings)
+    controller: Mapping[str, str] = attrs.field(factory=dict)
 
 
 def home_from_environment() -> Path | None:
@@ -229,6 +243,10 @@ def parse(text: bytes, home: Path) -> Settings:
         publish_lag=_lag(main.get("publish_lag", 100_000)),
         unsubscribe=_unsubscribe(_text(main, "carelink", "unsubscribe", "")),
         access=_access(data),
+        controller={
+            name: _text(_table(data, "controller", _CONTROLLER), "controller", name, "")
+            for name in _table(data, "controller", _CONTROLLER)
+        },
         key_backups=_key_backups(_text(_table(data, "retention", _RETENTION), "retention", "key_backups", "")),
         processors={name: _processor(name, data["processors"]) for name in _table(data, "processors", None)},
         key_provider=provider,

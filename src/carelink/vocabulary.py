@@ -273,6 +273,7 @@ class StopSource(StrEnum):
     IMPORT = "import"
     CARRIED = "carried"
     LIFE_EVENT = "life_event"
+    RESTRICTION = "restriction"
 
 
 @unique

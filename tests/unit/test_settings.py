@@ -142,3 +142,12 @@ def test_who_acts_and_what_roles_open() -> None:
 def test_malformed_access_is_refused(text: str) -> None:
     with pytest.raises(SettingsError):
         parse(f"[access]\n{text}\n".encode(), HOME)
+
+
+def test_the_controller() -> None:
+    assert dict(parse(b'[controller]\nname = "H"\ncontact = "p@h.example"\n', HOME).controller) == {
+        "name": "H", "contact": "p@h.example",
+    }  # fmt: skip
+    for text in (b'[controller]\nnmae = "H"\n', b"[controller]\nname = 7\n", b'[controller]\nname = " "\n'):
+        with pytest.raises(SettingsError):
+            parse(text, HOME)

@@ -35,7 +35,7 @@ from carelink.audit.schema import (
     several,
     words,
 )
-from carelink.model.access import AccessAction, Finding, Role
+from carelink.model.access import AccessAction, Finding, Refusal, Right, Role
 from carelink.model.moment import Instant
 from carelink.vocabulary import (
     AddressKind,
@@ -87,6 +87,7 @@ __all__ = [
     "ReconciledBody",
     "RecoveredBody",
     "ReleasedBody",
+    "RightsBody",
     "SealedBody",
     "StoppedBody",
     "SubjectBody",
@@ -528,6 +529,18 @@ class AccessBody(Body):
         given = (self.by is not None, self.until is not None, self.finding is not None)
         if given != needs[self.action]:
             raise bad(field, "has not what its action needs")
+
+
+@attrs.frozen(kw_only=True)
+class RightsBody(Body):
+    """A person's request was answered; `receipt` is the id of its receipt. With `refusal` it was refused, and why."""
+
+    kind = Kind.RIGHTS
+    receipt: str = attrs.field(metadata=REF)
+    right: Right = attrs.field(metadata=choice(Right))
+    subject: str = attrs.field(metadata=REF)
+    by: str = attrs.field(metadata=REF)
+    refusal: Refusal | None = attrs.field(default=None, metadata=choice(Refusal))
 
 
 @attrs.frozen(kw_only=True)

@@ -62,6 +62,7 @@ BODIES: Final[dict[str, type[Body]]] = {
         bodies.SealedBody,
         bodies.CredentialBody,
         bodies.AccessBody,
+        bodies.RightsBody,
     )
 }
 """The body of each kind."""

@@ -42,6 +42,7 @@ class Kind(StrEnum):
     SEALED = "sealed"
     CREDENTIAL = "credential"
     ACCESS = "access"
+    RIGHTS = "rights"
 
 
 @unique

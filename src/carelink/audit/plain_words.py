@@ -16,6 +16,7 @@ from carelink.audit.bodies import (
     ReceiptBody,
     RecoveredBody,
     ReleasedBody,
+    RightsBody,
     SubjectBody,
     SuppressionAddedBody,
     SuppressionCarriedBody,
@@ -23,7 +24,7 @@ from carelink.audit.bodies import (
 from carelink.audit.decided import ClaimBody, DecidedBody
 from carelink.audit.kinds import Kind
 from carelink.consent.sentences import SENTENCES
-from carelink.model.access import AccessAction
+from carelink.model.access import AccessAction, Right
 from carelink.model.scope import ANY
 from carelink.vocabulary import ChannelKind, ContactStatus, Effect, Family, Outcome, Purpose, Standing
 
@@ -109,6 +110,19 @@ _ACCESS: Final[dict[AccessAction, Pair]] = {
         "对紧急情况下查阅您信息的行为进行了复核。",
     ),
 }
+_RIGHTS: Final[dict[Right, Pair]] = {
+    Right.ACCESS: ("You were shown the data held about you.", "已向您提供个人信息查阅。"),
+    Right.COPY: ("You were given a copy of the data held about you.", "已向您提供个人信息副本。"),
+    Right.EXPORT: ("You were given your data in a form that other systems read.", "已向您提供可转移的个人信息。"),
+    Right.CORRECT: ("Data about you were corrected.", "您的个人信息已更正。"),
+    Right.RESTRICT: ("What is done with your data was restricted.", "已限制处理您的个人信息。"),
+    Right.UNRESTRICT: ("The restriction of your data was lifted.", "已解除对您个人信息的处理限制。"),
+    Right.ERASE: ("Your request to be erased was answered.", "已答复您的删除请求。"),
+}
+_RIGHTS_REFUSED: Final[Pair] = (
+    "A request of yours about your data was refused; you were told why in writing.",
+    "您的一项个人信息请求未予办理,已书面说明理由。",
+)
 _PLAIN: Final[dict[Kind, Pair]] = {
     Kind.MERGED: ("Two records of yours were joined.", "您的两份档案已合并。"),
     Kind.SUPPRESSION_LIFTED: ("A stop was lifted.", "停止联系已解除。"),
@@ -214,6 +228,8 @@ def _other(body: Body) -> Pair:
         return f"The provider reported: {body.event.value.replace('_', ' ')}.", f"服务商报告:{body.event.value}。"
     if isinstance(body, InboundBody):
         return "Something came in from your address and was acted on.", "收到来自您地址的消息并已处理。"
+    if isinstance(body, RightsBody):
+        return _RIGHTS_REFUSED if body.refusal is not None else _RIGHTS[body.right]
     if isinstance(body, AccessBody):
         return _ACCESS[body.action]
     if isinstance(body, OpenedBody):

@@ -19,6 +19,7 @@ from carelink.audit.bodies import (
     ReceiptBody,
     RecoveredBody,
     ReleasedBody,
+    RightsBody,
     StoppedBody,
     SubjectBody,
     SuppressionAddedBody,
@@ -56,7 +57,9 @@ class _Trail:
             return self._subject(body)
         if isinstance(body, MergedBody):
             return bool({body.subject, body.merged} & self.persons)
-        if isinstance(body, (ConsentGrantedBody, ConsentEndedBody, OpenedBody, ErasingBody, ErasedBody, AccessBody)):
+        if isinstance(
+            body, (ConsentGrantedBody, ConsentEndedBody, OpenedBody, ErasingBody, ErasedBody, AccessBody, RightsBody)
+        ):
             return body.subject in self.persons
         if isinstance(body, (HandoverBody, ReleasedBody, RecoveredBody, ReceiptBody)):
             return body.reservation in self.reservations

@@ -13,7 +13,7 @@ __all__ = ["shown_person"]
 def shown_person(person: Person) -> Iterator[tuple[str, str]]:
     """(name, value) of everything that the record holds."""
     yield "patient", person.patient
-    yield "standing", person.standing.value
+    yield "standing", f"{person.standing.value}{', restricted' if person.restricted else ''}"
     for identifier in person.identifiers:
         yield "identifier", _text(identifier)
     yield from (

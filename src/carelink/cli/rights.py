@@ -1,4 +1,4 @@
-"""`carelink rights erase|receipt PATIENT`: what a patient may ask, and the receipt for it."""
+"""`carelink rights access|copy|export|correct|restrict|refuse|erase|receipt PATIENT`: what a patient may ask."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from carelink.app import CareLink
 from carelink.cli.common import console, is_chinese, open_link, shown_instant, table
 from carelink.cli.consent import patient_of
 from carelink.cli.exit_codes import Exit
+from carelink.cli.rights_answers import add_answers
 from carelink.engine.erasing import concerned
 from carelink.engine.erasure import REASONS, ErasureState
 from carelink.model.ids import PatientId
@@ -21,8 +22,11 @@ __all__ = ["add"]
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register the parsers."""
-    parser = commands.add_parser("rights", help="what a patient may ask: erasure, and its receipt")
+    parser = commands.add_parser(
+        "rights", help="what a patient may ask: access, copy, correction, restriction, erasure"
+    )
     verbs = parser.add_subparsers(dest="verb", required=True)
+    add_answers(verbs)
     eraser = verbs.add_parser("erase", help="erase a patient for good; again goes on where it was cut off")
     _patient(eraser)
     eraser.add_argument("--actor", required=True, help="who does it; kept as a keyed hash")

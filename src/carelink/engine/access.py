@@ -12,6 +12,7 @@ from typing import Final
 
 import attrs
 
+from carelink.engine.erasing import is_restricted
 from carelink.engine.journal import Journal
 from carelink.engine.ledger import people_of
 from carelink.engine.membership import childhoods
@@ -41,6 +42,11 @@ ROLES: Final[Mapping[Role, frozenset[DataKind]]] = {
 """What each role opens, unless the settings say otherwise. Nobody else opens anything."""
 
 _BREAKS_GLASS: Final = frozenset({Role.OPERATOR, Role.CLINICIAN, Role.COMPLIANCE})
+_WHILE_RESTRICTED: Final = frozenset(
+    {PurposeOfUse.RIGHTS, PurposeOfUse.AUDIT, PurposeOfUse.BREACH, PurposeOfUse.EMERGENCY}
+)
+"""What a restricted record may be opened for: PIPL 47, storage and protection only."""
+
 _LONGEST: Final = 90 * DAY
 """An approval to look at a minor's data ends; who needs longer is approved again."""
 
@@ -84,7 +90,9 @@ class Access:
         Raises:
             AccessDeniedError: not allowed.
         """
-        reason = self._refusal(AccessQuestion(actor=actor, what=what, patient=None, minor=False, approved=False))
+        reason = self._refusal(
+            AccessQuestion(actor=actor, what=what, patient=None, minor=False, approved=False, restricted=False)
+        )
         if reason:
             raise _denied(reason, what)
 
@@ -159,7 +167,12 @@ class Access:
             minor = what in SEALED and row is not None and self._minor(tx, row, now)
             approved = row is not None and self._approved(tx, actor, row, now)
             question = AccessQuestion(
-                actor=actor, what=what, patient=None if row is None else row.id, minor=minor, approved=approved
+                actor=actor,
+                what=what,
+                patient=None if row is None else row.id,
+                minor=minor,
+                approved=approved,
+                restricted=row is not None and is_restricted(tx, row),
             )
             reason = self._refusal(question)
             subject = person or (row.person if row is not None else None)
@@ -193,6 +206,8 @@ class Access:
             return "no role of the actor opens this"
         if question.minor and not question.approved and not emergency:
             return "the patient is a minor, and nobody approved that the actor looks"
+        if question.restricted and question.what in SEALED and actor.purpose not in _WHILE_RESTRICTED:
+            return "the record is restricted, and this is not what it may be opened for"
         for authoriser in self.authorisers:
             if not _agrees(authoriser, question):
                 return f"authoriser `{authoriser.name}` refuses"

@@ -23,9 +23,10 @@ from carelink.ports.rows import ContactRow, ErasureRow, Gate, PatientRow, Relate
 from carelink.ports.store import Reader, Transaction
 from carelink.vocabulary import ErasurePhase, StopSource
 
-__all__ = ["Concerned", "Gone", "begin_again", "concerned", "forget", "stop_everything"]
+__all__ = ["Concerned", "Gone", "begin_again", "concerned", "forget", "is_restricted", "stop_everything"]
 
 _TOKEN: Final = 32
+_OF_THE_RECORD: Final = frozenset({StopSource.LIFE_EVENT, StopSource.RESTRICTION})
 
 
 @attrs.frozen(kw_only=True)
@@ -84,6 +85,12 @@ def concerned(reader: Reader, patient: PatientId) -> Concerned:
     return Concerned(patient=row, records=records, related=related, contacts=contacts, own=own)
 
 
+def is_restricted(reader: Reader, row: PatientRow) -> bool:
+    """Whether what is done with a person's data is restricted: a stop of that source stands."""
+    persons = (row.person, *reader.aliases([row.id]).get(row.id, ()))
+    return any(stop.source is StopSource.RESTRICTION for stop in reader.stops(persons, ()))
+
+
 def stop_everything(parts: Parts, tx: Transaction, journal: Journal, found: Concerned, now: Instant) -> None:
     """Stop all for the person, release what waits, and leave on the person's own addresses what has to outlive them:
     what the person had stopped, and everything promotional (ADR 0055).
@@ -103,11 +110,11 @@ def stop_everything(parts: Parts, tx: Transaction, journal: Journal, found: Conc
 
 def _carried(stops: Sequence[StopRow], now: Instant) -> dict[tuple[StopSource, Instant | None], list[Scope]]:
     """Scopes to leave on the addresses, by source and end. A life event says something about the treatment, and not
-    what the person wants: it goes with the record.
+    what the person wants, and a restriction is over with the data: both go with the record.
     """
     found: dict[tuple[StopSource, Instant | None], list[Scope]] = {}
     for row in stops:
-        if row.source is not StopSource.LIFE_EVENT and (row.until is None or row.until > now):
+        if row.source not in _OF_THE_RECORD and (row.until is None or row.until > now):
             found.setdefault((row.source, row.until), []).append(Scope(row.purposes, row.channels, row.plans))
     return found
 

@@ -37,6 +37,7 @@ from carelink.audit.bodies import (
     ReconciledBody,
     RecoveredBody,
     ReleasedBody,
+    RightsBody,
     SealedBody,
     StoppedBody,
     SubjectBody,
@@ -54,7 +55,7 @@ from carelink.consent.pack import Pack
 from carelink.consent.verdict import Decision
 from carelink.engine.safe import Held
 from carelink.errors import StoreError
-from carelink.model.access import AccessAction, Actor, DataKind, Finding, Role
+from carelink.model.access import AccessAction, Actor, DataKind, Finding, Refusal, Right, Role
 from carelink.model.ids import AddressRef, DecisionId, PersonRef, RequestRef, ReservationId, SuppressionId
 from carelink.model.moment import Instant
 from carelink.model.scope import EVERY_PLAN
@@ -361,6 +362,12 @@ class Journal:
             finding=word(Finding, row.finding) if row.finding else None,
         )
         self._add(body, at)
+
+    def rights(
+        self, receipt: str, right: Right, subject: PersonRef, by: str, refusal: Refusal | None, at: Instant
+    ) -> None:
+        """A person's request was answered."""
+        self._add(RightsBody(receipt=receipt, right=right, subject=subject, by=by, refusal=refusal), at)
 
     def erasing(self, person: PersonRef, reason: str, by: str, at: Instant) -> None:
         """A person's erasure began."""

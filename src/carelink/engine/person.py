@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from carelink.engine.erasing import Concerned, concerned
+from carelink.engine.erasing import Concerned, concerned, is_restricted
 from carelink.engine.parts import Parts
 from carelink.errors import CarelinkError, ErasedError
 from carelink.model.access import DataKind
@@ -59,6 +59,7 @@ class _Opening:
             standing=found.patient.standing,
             zone=found.patient.zone,
             language=found.patient.language,
+            restricted=is_restricted(self.reader, found.patient),
         )
         if record or what is DataKind.IDENTITY:
             made = attrs.evolve(made, **self._identity())

@@ -13,7 +13,7 @@ import attrs
 from carelink.errors import InvalidInputError
 from carelink.model.ids import is_ref
 
-__all__ = ["AccessAction", "Actor", "DataKind", "Finding", "PurposeOfUse", "Role"]
+__all__ = ["AccessAction", "Actor", "DataKind", "Finding", "PurposeOfUse", "Refusal", "Right", "Role"]
 
 
 @unique
@@ -69,6 +69,31 @@ class Finding(StrEnum):
 
     JUSTIFIED = "justified"
     UNJUSTIFIED = "unjustified"
+
+
+@unique
+class Right(StrEnum):
+    """What a person may ask for."""
+
+    ACCESS = "access"
+    COPY = "copy"
+    EXPORT = "export"
+    CORRECT = "correct"
+    RESTRICT = "restrict"
+    UNRESTRICT = "unrestrict"
+    ERASE = "erase"
+
+
+@unique
+class Refusal(StrEnum):
+    """Why a request is refused."""
+
+    IDENTITY = "identity"
+    OTHERS = "others"
+    LEGAL_DUTY = "legal_duty"
+    NOT_HELD = "not_held"
+    CORRECT = "correct"
+    REPEATED = "repeated"
 
 
 @attrs.frozen(kw_only=True)

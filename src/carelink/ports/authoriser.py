@@ -22,6 +22,7 @@ class AccessQuestion:
         patient: None where what is opened is of no single patient.
         minor: the patient is under 18, as far as is known.
         approved: an approval for this actor and patient is in force.
+        restricted: what is done with the patient's data is restricted.
     """
 
     actor: Actor
@@ -29,6 +30,7 @@ class AccessQuestion:
     patient: PatientId | None
     minor: bool
     approved: bool
+    restricted: bool
 
 
 @runtime_checkable

@@ -17,6 +17,9 @@ __all__ = ["FieldOutcome", "FieldResult"]
 class FieldResult(StrEnum):
     """What became of a field."""
 
+    HELD = "held"
+    CORRECTED = "corrected"
+    UNREADABLE = "unreadable"
     ERASED = "erased"
     RESTRICTED = "restricted"
     RETAINED = "retained"

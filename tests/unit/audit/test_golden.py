@@ -77,7 +77,7 @@ def test_the_golden_log_of_rights_verifies_and_replays():
         assert run.feed(index, data) == []
     assert run.finish() == []
     assert actions == {"denied": 1, "approved": 1, "reviewed": 1}
-    assert (kinds["opened"], kinds["erasing"], kinds["erased"]) == (4, 1, 1)
+    assert (kinds["opened"], kinds["rights"], kinds["erasing"], kinds["erased"]) == (7, 4, 1, 1)
 
 
 def test_the_second_reader_knows_the_golden_log_of_rights():

@@ -147,3 +147,82 @@ def test_a_child_is_shown_to_who_was_approved(run, home):
     assert code == Exit.OK and "approved until" in told
     code, told = run(*words)
     assert code == Exit.OK and "王小小" in told
+
+
+# -- answers ------------------------------------------------------------------------------------------------
+
+OFFICER = ("--role", "compliance", "--actor", "Zhou")
+
+
+def test_access_shows_all_and_gives_a_receipt(run, tmp_path):
+    code, told = run("rights", "access", "7", *OFFICER, "--receipt", tmp_path / "receipt.json")
+    assert code == Exit.OK
+    assert "王小明" in told and "+8613800138000" in told and "form 7" in told
+    assert "CN.LIM.3Y" in told and "held" in told
+    receipt = json.loads((tmp_path / "receipt.json").read_text())
+    assert (receipt["right"], receipt["result"]) == ("access", "done")
+    assert receipt["receipt"] in told
+    code, told = run("rights", "access", "7")
+    assert code == Exit.COULD_NOT_RUN and "王小明" not in told
+
+
+def test_a_copy_is_a_file_that_only_its_owner_reads(run, tmp_path):
+    code, told = run("rights", "copy", "7", "-o", tmp_path / "copy.json", *OFFICER)
+    assert code == Exit.OK and "王小明" not in told
+    assert json.loads((tmp_path / "copy.json").read_text())["name"] == "王小明"
+    assert (tmp_path / "copy.json").stat().st_mode & 0o777 == 0o600
+    code, _ = run("rights", "copy", "7", "-o", tmp_path / "copy.json", *OFFICER)
+    assert code == Exit.COULD_NOT_RUN  # what is there is not overwritten
+
+
+def test_an_export_has_every_form(run, home, tmp_path):
+    file = home / "carelink.toml"
+    file.write_text(file.read_text() + '\n[controller]\nname = "Eye Hospital"\ncontact = "p@hospital.example"\n')
+    code, told = run("rights", "export", "7", "-o", tmp_path / "out", *OFFICER)
+    assert code == Exit.OK and "王小明" not in told
+    names = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file())
+    assert names[0] == "README.md"
+    assert {"fhir/Consent.ndjson", "fhir/Patient.ndjson", "receipt.json", "record.json"} < set(names)
+    (record,) = (tmp_path / "out" / "consents").glob("*.record.json")
+    form = json.loads(record.read_text())
+    assert form["party_identification"][0]["name"] == "Eye Hospital"
+    assert "party_identification.address" in form["missing"]
+    assert len(list((tmp_path / "out" / "consents").glob("*.receipt.json"))) == 1
+    assert (tmp_path / "out").stat().st_mode & 0o777 == 0o700
+    assert run("rights", "export", "7", "-o", tmp_path / "out", *OFFICER)[0] == Exit.COULD_NOT_RUN
+
+
+def test_a_correction(run):
+    code, told = run(
+        "rights", "correct", "7", "--name", "王大明", "--birth-date", "1980-05-17", "--add", "email:w@example.invalid",
+        "--remove", "phone:13800138000", *OFFICER,
+    )  # fmt: skip
+    assert code == Exit.OK
+    assert "patient.name" in told and "corrected" in told and "王大明" not in told
+    told = run("rights", "access", "7", *OFFICER)[1]
+    assert "王大明" in told and "w@example.invalid" in told and "13800138000" not in told
+    for wrong in (["--add", "13800138001"], ["--add", "fax:1"], []):
+        code, told = run("rights", "correct", "7", *wrong, *OFFICER)
+        assert code in (Exit.USAGE, Exit.COULD_NOT_RUN)
+        assert "13800138001" not in told
+    assert run("rights", "correct", "7", "--birth-date", "17.5.1980", *OFFICER)[0] == Exit.USAGE
+
+
+def test_a_restriction_and_its_end(run):
+    code, told = run("rights", "restrict", "7", *OFFICER)
+    assert code == Exit.OK and "restricted" in told
+    words = ("patients", "show", "7", "--role", "clinician", "--purpose", "treatment")
+    assert run(*words)[0] == Exit.COULD_NOT_RUN
+    code, told = run("rights", "restrict", "7", "--lift", *OFFICER)
+    assert code == Exit.OK and "held" in told
+    assert run(*words)[0] == Exit.OK
+
+
+def test_a_written_refusal(run, tmp_path):
+    code, told = run("rights", "refuse", "7", "--right", "erase", "--reason", "legal_duty", *OFFICER)
+    assert code == Exit.OK
+    assert "A law obliges us" in told and "法律规定须予保存" in told
+    letter = tmp_path / "letter.md"
+    assert run("rights", "refuse", "7", "--right", "copy", "--reason", "identity", "-o", letter, *OFFICER)[0] == Exit.OK
+    assert "copy of the data" in letter.read_text()
+    assert run("rights", "refuse", "7", "--right", "copy", "--reason", "mood", *OFFICER)[0] == Exit.USAGE
