@@ -428,6 +428,14 @@ def screening(name: str) -> str:
     return made
 
 
+def optout(name: str) -> str:
+    sys.path.insert(0, str(ROOT / "docs"))
+    import optout_tables
+
+    made: str = getattr(optout_tables, name)()
+    return made
+
+
 def scenario_tables() -> str:
     from scenario_tables import tables
 
@@ -492,6 +500,9 @@ GENERATORS: dict[str, Callable[[], str]] = {
     "screening-actions": lambda: screening("actions"),
     "screening-lists": lambda: screening("lists"),
     "screening-figures": lambda: screening("figures"),
+    "optout-figures": lambda: optout("figures"),
+    "optout-forms": lambda: optout("forms"),
+    "optout-sources": lambda: optout("sources"),
 }
 
 

@@ -32,6 +32,7 @@ from carelink.engine.parts import Options, Parts
 from carelink.engine.person import read_person
 from carelink.engine.recovery import Recovered, recover
 from carelink.engine.registration import ContactInput, PatientInput, Registered, Registration
+from carelink.engine.replies import Replies, WaitingReply
 from carelink.engine.rights import Rights
 from carelink.engine.rotation import Rotation
 from carelink.engine.safe import Safe
@@ -48,6 +49,7 @@ from carelink.model.ids import GrantId, PatientId, PersonRef, RequestRef, Suppre
 from carelink.model.moment import Instant, from_datetime
 from carelink.model.request import Request
 from carelink.model.scope import ANY, EVERY_PLAN, Scope
+from carelink.packs.optout_words import bundled_grammar
 from carelink.packs.screening_lists import screening_lists
 from carelink.ports.channel import Channel, ChannelEvent
 from carelink.ports.rows import CredentialRow, PatientRow, TenantRow
@@ -176,6 +178,7 @@ class CareLink:
             dispatcher=Dispatcher(wiring.registry, wiring.clock),
             publisher=self.notary,
             screener=Screener(lambda: screening_lists(wiring.settings.screening)),
+            grammar=bundled_grammar,
             channels={name: (channel.info, channel.capabilities) for name, channel in wiring.registry.channels.items()},
             options=Options(
                 region=wiring.settings.region,
@@ -203,6 +206,7 @@ class CareLink:
         self._outreach = Outreach(self.parts)
         self._inbound = Inbound(self.parts)
         self.rights = Rights(parts=self.parts, access=self.access, ledger=self.ledger, registration=self.registration)
+        self._replies = Replies(self.parts)
         if not self.notary.restored:
             self.adoption.plugins(_manifest(wiring.registry))
 
@@ -619,6 +623,18 @@ class CareLink:
     def inbound(self, channel: str, events: Sequence[ChannelEvent]) -> list[InboundResult]:
         """Take in delivery reports and replies; opt-outs act before anything else."""
         return self._inbound.take(channel, events)
+
+    def replies(self) -> list[WaitingReply]:
+        """Replies that a person must read, oldest first. Until then nothing promotional is sent to who wrote them."""
+        return self._replies.waiting()
+
+    def decide_reply(self, waiting: SuppressionId, *, stop: bool, actor: str) -> Stopped:
+        """Say what a reply meant that a person had to read: a plain stop, or none.
+
+        Raises:
+            NotFoundError: no such reply waits.
+        """
+        return self._replies.decide(waiting, stop=stop, by=self.actor(actor))
 
     def recover(self) -> Recovered:
         """Settle claims of a killed run whose lease is over. `send` does this first by itself."""

@@ -7,15 +7,18 @@ out of order; a report for a key nobody knows yet is parked.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 import attrs
 
+from carelink.consent.optout.announced import asked_by
+from carelink.consent.optout.reading import UNKNOWN, Asked, Reading, Reply, read_reply
 from carelink.engine.journal import Journal
 from carelink.engine.locks import address_gate, gates_of_rows, person_gate, under_locks
-from carelink.engine.optout import Reply, read_reply
 from carelink.engine.parts import Parts
-from carelink.engine.stops import StopOrder, Stopped, apply_stops, name_addresses, plain_stop_scopes
+from carelink.engine.reviewed import approved_form
+from carelink.engine.stops import StopOrder, Stopped, apply_stops, name_addresses, plain_stop_scopes, spoken_scopes
 from carelink.errors import CarelinkError
 from carelink.model.ids import PersonRef, ReservationId, SuppressionId
 from carelink.model.moment import DAY, Instant
@@ -27,9 +30,11 @@ from carelink.ports.store import Reader, Transaction
 from carelink.vault.canonical import canonical_address
 from carelink.vocabulary import ContactStatus, DeliveryEvent, StopSource
 
-__all__ = ["Inbound", "InboundResult"]
+__all__ = ["REVIEW_PAUSE", "Inbound", "InboundResult"]
 
-_REVIEW_PAUSE: Final = 7 * DAY
+REVIEW_PAUSE: Final = 365 * DAY
+"""How long a reply that a person must read pauses promotion at most. Somebody decides before, see `replies`."""
+
 _STOPPING: Final = {
     DeliveryEvent.OPTED_OUT: StopSource.UNSUBSCRIBE,
     DeliveryEvent.COMPLAINED: StopSource.COMPLAINT,
@@ -154,10 +159,14 @@ class Inbound:
         concerned: _Concerned,
         now: Instant,
     ) -> InboundResult:
-        reply = read_reply(event.text.reveal("inbound")) if event.text is not None else None
+        answered = concerned.reservation
+        if answered is None and concerned.tokens and event.text is not None:
+            answered = tx.last_spent_on(concerned.tokens[0], info.kind.value)
+        reading = self._read(tx, event, answered)
+        reply = None if reading is None else reading.reply
         actions: list[str] = []
         stopped: Stopped | None = None
-        order, source = self._order(tx, info, event, reply, concerned, now)
+        order, source = self._order(info, event, reading, answered, concerned, now)
         if order is not None and not order.tokens:
             actions.extend([] if event.address is None else ["unplaced"])
         elif order is not None:
@@ -182,12 +191,18 @@ class Inbound:
             in_flight=() if stopped is None else stopped.in_flight,
         )
 
+    def _read(self, tx: Reader, event: ChannelEvent, answered: ReservationRow | None) -> Reading | None:
+        """What the words mean, in view of the message that they answer."""
+        if event.text is None:
+            return None
+        return read_reply(event.text.reveal("inbound"), self.parts.grammar(), _asked(tx, answered))
+
     def _order(
         self,
-        tx: Reader,
         info: ChannelInfo,
         event: ChannelEvent,
-        reply: Reply | None,
+        reading: Reading | None,
+        answered: ReservationRow | None,
         concerned: _Concerned,
         now: Instant,
     ) -> tuple[StopOrder | None, StopSource]:
@@ -200,18 +215,14 @@ class Inbound:
             complained = event.event is DeliveryEvent.COMPLAINED
             scopes = (promotional, on_channel) if complained else plain_stop_scopes(concerned.reservation)
             return StopOrder(persons=persons, tokens=tokens, scopes=scopes), _STOPPING[event.event]
-        if reply is Reply.STOP:
-            answered = concerned.reservation
-            if answered is None and tokens:
-                answered = tx.last_spent_on(tokens[0], info.kind.value)
-            return StopOrder(persons=persons, tokens=tokens, scopes=plain_stop_scopes(answered)), StopSource.REPLY
-        if reply is Reply.STOP_ALL:
-            # All messages of this channel kind; the same person's other channels stay open for care.
-            return StopOrder(persons=persons, tokens=tokens, scopes=(promotional, on_channel)), StopSource.REPLY
+        reply = None if reading is None else reading.reply
+        if reading is not None and reply in (Reply.STOP, Reply.STOP_ALL):
+            scopes = spoken_scopes(reading, answered, info.kind)
+            return StopOrder(persons=persons, tokens=tokens, scopes=scopes), StopSource.REPLY
         if reply is Reply.WRONG_PERSON:
             return StopOrder(tokens=tokens[:1], scopes=(Scope((ANY,), (ANY,)),)), StopSource.WRONG_PERSON
         if reply is Reply.REVIEW:
-            until = Instant(now + _REVIEW_PAUSE)
+            until = Instant(now + REVIEW_PAUSE)
             return StopOrder(persons=persons, tokens=tokens, scopes=(promotional,), until=until), StopSource.REPLY
         return None, StopSource.REPLY
 
@@ -234,6 +245,19 @@ class Inbound:
             tx.put_reservations([attrs.evolve(reservation, delivery=state)])
         journal.receipt(reservation, event.event, state, now if event.at is None else min(event.at, now), now)
         return "receipt"
+
+
+def _asked(tx: Reader, answered: ReservationRow | None) -> Asked:
+    """What the message asked for. Where its text cannot be had, nothing is known of it."""
+    if answered is None:
+        return UNKNOWN
+    key = (answered.template, answered.template_version)
+    row = tx.templates([key]).get(key)
+    form = None if row is None else approved_form(row)
+    return UNKNOWN if form is None else _asked_by(form.text_for(answered.channel_kind)[1])
+
+
+_asked_by: Final = lru_cache(maxsize=1024)(asked_by)
 
 
 def _restricts(event: ChannelEvent) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 import attrs
 
 from carelink.consent.facts import StoreState
+from carelink.consent.optout.grammar import Grammar
 from carelink.consent.policy import Policy
 from carelink.engine.safe import Safe
 from carelink.engine.screener import Screener
@@ -163,6 +164,7 @@ class Parts:
     publisher: Publisher
     channels: Mapping[str, tuple[ChannelInfo, Capabilities]]
     screener: Screener
+    grammar: Callable[[], Grammar]
     options: Options = attrs.field(factory=Options)
     guard: ClockGuard = attrs.field(init=False)
     policies: PolicyBook = attrs.field(factory=PolicyBook)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import attrs
 
+from carelink.consent.optout.grammar import ReplyScope
+from carelink.consent.optout.reading import Reading
 from carelink.engine.journal import Journal
 from carelink.engine.parts import Parts
 from carelink.model.ids import AddressRef, PersonRef, ReservationId, SuppressionId
@@ -15,9 +17,9 @@ from carelink.model.moment import Instant
 from carelink.model.scope import ANY, PROMOTIONAL, Scope
 from carelink.ports.rows import ReservationRow, StopRow
 from carelink.ports.store import Transaction
-from carelink.vocabulary import ReservationState, StopSource
+from carelink.vocabulary import ChannelKind, ReservationState, StopSource
 
-__all__ = ["StopOrder", "Stopped", "apply_stops", "name_addresses", "opt_out_of", "plain_stop_scopes"]
+__all__ = ["StopOrder", "Stopped", "apply_stops", "name_addresses", "opt_out_of", "plain_stop_scopes", "spoken_scopes"]
 
 
 @attrs.frozen(kw_only=True)
@@ -53,6 +55,32 @@ def plain_stop_scopes(answered: ReservationRow | None) -> tuple[Scope, ...]:
     if answered is not None and not scopes[0].covers(answered.purpose, answered.channel_kind):
         scopes.append(Scope((answered.purpose.value,), (answered.channel_kind.value,)))
     return tuple(scopes)
+
+
+def spoken_scopes(reading: Reading, answered: ReservationRow | None, kind: ChannelKind) -> tuple[Scope, ...]:
+    """What a stop in words ends. Words that name what they speak of end just that; all others are a plain stop.
+
+    Args:
+        answered: the message that it answers, if that is known.
+        kind: the channel it came by.
+    """
+    promotional = Scope(PROMOTIONAL, (ANY,))
+    if reading.scope is ReplyScope.ALL:
+        # All messages of this channel kind; the same person's other channels stay open for care.
+        return promotional, Scope((ANY,), (kind.value,))
+    if reading.scope is ReplyScope.CHANNEL:
+        return (Scope((ANY,), reading.channels or (kind.value,)),)
+    if reading.scope is ReplyScope.PLAN and answered is not None and answered.plan:
+        return (Scope((ANY,), (ANY,), (answered.plan,)),)
+    if reading.purposes:
+        everywhere = tuple(name for name in reading.purposes if name in PROMOTIONAL)
+        here = tuple(name for name in reading.purposes if name not in PROMOTIONAL)
+        if here and answered is not None and answered.purpose.family.value in here:
+            # "Stop the reminders" speaks of those that it answers, not of every kind of care (ADR 0005).
+            here = (answered.purpose.value,)
+        scopes = [Scope(everywhere, (ANY,))] if everywhere else []
+        return (*scopes, Scope(here, (kind.value,))) if here else tuple(scopes)
+    return plain_stop_scopes(answered)
 
 
 def opt_out_of(row: ReservationRow, persons: tuple[PersonRef, ...]) -> StopOrder:

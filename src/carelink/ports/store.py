@@ -114,6 +114,12 @@ class Reader(Protocol):
         or whose token is one of the tokens, each once, ascending by (at, reservation).
         """
 
+    def replies_waiting(self, now: Instant) -> tuple[StopRow, ...]:
+        """Suppressions of addresses that a reply put off until somebody reads it: their source is `reply`, they have an
+        end, it is later than `now`, and they were not lifted. By instant, then by id.
+        """
+        ...
+
     def templates(self, keys: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], TemplateRow]:
         """Template versions by (name, version)."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from carelink.consent.optout.reading import Reply
 from carelink.consent.reasons import ReasonCode
-from carelink.engine.optout import Reply
 from carelink.scenario.forms import Field, Form, flag, instant, listed, mapping, number, table, text, words
 from carelink.vocabulary import Effect, LifecycleStage, Outcome, RecipientRole, Standing
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from carelink.channels.smtp.channel import SmtpChannel
-from carelink.engine.optout import Reply, read_reply
+from carelink.consent.optout.reading import Reply, read_reply
 from carelink.model.ids import PatientId
+from carelink.packs.optout_words import bundled_grammar
 from carelink.testing.world import World
 from carelink.vocabulary import ContactStatus, Effect
 
@@ -145,8 +146,9 @@ def test_other_words_are_noted(world: World) -> None:
         ("N\nI cannot come", Reply.OTHER),
         ("不是退订\n我还会来", Reply.OTHER),
         ("The bus does not stop there.\nLi", Reply.OTHER),
-        ("Please do not contact me any more\nLi", Reply.REVIEW),
+        ("Please do not contact me any more\nLi", Reply.STOP),
+        ("I get too many of these, it is harassment\nLi", Reply.REVIEW),
     ],
 )
 def test_a_word_on_a_line_of_its_own(text: str, reply: Reply) -> None:
-    assert read_reply(text) is reply
+    assert read_reply(text, bundled_grammar()).reply is reply

@@ -6,13 +6,14 @@ from itertools import permutations
 
 import pytest
 
+from carelink.consent.optout.reading import Reply
 from carelink.consent.reasons import ReasonCode
-from carelink.engine.optout import Reply, read_reply
+from carelink.errors import NotFoundError
 from carelink.model.moment import DAY, SECOND
 from carelink.model.touchpoint import DELIVERY_RANK, fold_delivery
 from carelink.ports.channel import ChannelEvent
 from carelink.vault.personal import Personal
-from carelink.vocabulary import ContactStatus, DeliveryEvent, Effect, Outcome
+from carelink.vocabulary import ChannelKind, ContactStatus, DeliveryEvent, Effect, Outcome
 
 PHONE = "+8613900000007"
 
@@ -140,14 +141,101 @@ def test_a_complaint_ends_the_channel(world):
     assert _effect(world, patient, "marketing.service") is Effect.REFUSE
 
 
-def test_a_soft_refusal_pauses_for_a_week(world):
+def test_a_soft_refusal_pauses_promotion_until_somebody_decides(world):
     patient = world.patient(consent=("care", "marketing"))
-    assert _reply(world, "+8613800000001", "请不要再给我发这些了").actions == ("paused",)
-    assert _effect(world, patient) is Effect.PERMIT
+    world.link.send(world.ask(patient, channel="sms"))
+    assert _reply(world, "+8613800000001", "短信太多了，烦死了").actions == ("paused",)
+    assert _effect(world, patient, channel="sms") is Effect.PERMIT
     assert _effect(world, patient, "marketing.service") is Effect.REFUSE
-    world.clock.advance(7 * DAY)
+    world.clock.advance(30 * DAY)
+    assert _effect(world, patient, "marketing.service") is Effect.REFUSE, "nobody has read it"
+    (waiting,) = world.link.replies()
+    assert (waiting.patients, waiting.channel) == ((patient,), ChannelKind.SMS)
+    world.link.decide_reply(waiting.id, stop=False, actor="front desk")
     assert _effect(world, patient, "marketing.service") is Effect.PERMIT
-    assert read_reply("我不退订") is Reply.OTHER
+    assert world.link.replies() == []
+    assert world.divergences() == []
+
+
+def test_a_reply_that_was_read_as_a_stop_stops_like_a_plain_one(world):
+    patient = world.patient(consent=("care", "marketing"))
+    world.link.send(world.ask(patient, channel="sms"))
+    _reply(world, "+8613800000001", "短信太多了，烦死了")
+    (waiting,) = world.link.replies()
+    stopped = world.link.decide_reply(waiting.id, stop=True, actor="front desk")
+    assert len(stopped.suppressions) == 4, "two scopes, for the patient and for the number"
+    assert _effect(world, patient, channel="sms") is Effect.REFUSE, "the kind of message it answers"
+    assert _effect(world, patient, "care.medication", "sms") is Effect.PERMIT
+    world.clock.advance(400 * DAY)
+    assert _effect(world, patient, "marketing.service") is Effect.REFUSE
+    with pytest.raises(NotFoundError):
+        world.link.decide_reply(waiting.id, stop=False, actor="front desk")
+    assert world.divergences() == []
+
+
+def test_no_reply_waits_that_nobody_has_to_read(world):
+    patient = world.patient(consent=("care", "marketing"))
+    world.link.send(world.ask(patient, channel="sms"))
+    _reply(world, "+8613800000001", "退订")
+    world.link.stop(patient, purposes=["marketing"])
+    assert world.link.replies() == []
+
+
+# -- what a stop speaks of -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("退订", {("care.appointment", "sms"), ("marketing.service", "sms"), ("marketing.service", "email")}),
+        ("不要再给我发广告短信了", {("marketing.service", "sms"), ("marketing.service", "email")}),
+        ("stop the appointment reminders", {("care.appointment", "sms")}),
+        ("don't text me, email instead",
+         {("care.appointment", "sms"), ("care.medication", "sms"), ("marketing.service", "sms")}),
+        ("全部退订", {("care.appointment", "sms"), ("care.medication", "sms"), ("marketing.service", "sms"),
+                  ("marketing.service", "email")}),
+    ],
+)  # fmt: skip
+def test_a_stop_ends_what_its_words_name(world, text, refused):
+    patient = world.patient(consent=("care", "marketing"))
+    world.link.send(world.ask(patient, channel="sms"))
+    assert _reply(world, "+8613800000001", text).actions[0].startswith("stopped")
+    asked = [(p, c) for p in ("care.appointment", "care.medication", "marketing.service") for c in ("sms", "email")]
+    assert {each for each in asked if _effect(world, patient, *each) is Effect.REFUSE} == refused
+    assert world.divergences() == []
+
+
+def test_a_stop_of_a_plan_ends_that_plan_alone(world):
+    patient = world.patient(consent=("care",))
+    world.link.send(world.ask(patient, channel="sms", plan="recheck-year"))
+    _reply(world, "+8613800000001", "退订随访计划")
+    assert world.link.preview(world.ask(patient, channel="sms", plan="recheck-year")).effect is Effect.REFUSE
+    assert world.link.preview(world.ask(patient, channel="sms")).effect is Effect.PERMIT
+    assert world.divergences() == []
+
+
+@pytest.mark.parametrize(
+    ("body", "text", "reply"),
+    [
+        ("Reply Y to confirm, N to cancel.", "N", Reply.OTHER),
+        ("Reply Y to confirm, N to cancel.", "取消", Reply.REVIEW),
+        ("Reply Y to confirm, N to cancel.", "T", Reply.REVIEW),
+        ("Reply Y to confirm, N to cancel.", "STOP", Reply.STOP),
+        ("您的复诊时间已到。拒收请回复R", "R", Reply.STOP),
+        ("您的复诊时间已到。回复QX退订", "qx", Reply.STOP),
+        ("您的复诊时间已到。", "N", Reply.STOP),
+    ],
+)
+def test_one_letter_is_read_in_view_of_the_message_that_it_answers(world, body, text, reply):
+    patient = world.patient(consent=("care",))
+    world.content(channels=("sms",), name="asks", body=body)
+    world.link.send(world.ask(patient, channel="sms", template="asks"))
+    assert _reply(world, "+8613800000001", text).reply is reply
+
+
+def test_one_letter_from_somebody_who_was_sent_nothing_is_for_a_person_to_read(world):
+    world.patient(consent=("care",))
+    assert _reply(world, "+8613800000001", "N").reply is Reply.REVIEW
 
 
 def test_stops_act_before_reports_of_the_same_batch(world):

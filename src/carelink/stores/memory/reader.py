@@ -28,7 +28,7 @@ from carelink.ports.rows import (
     TouchRow,
 )
 from carelink.stores.memory.state import Field, State
-from carelink.vocabulary import ReservationState
+from carelink.vocabulary import ReservationState, StopSource
 
 __all__ = ["MemoryReader"]
 
@@ -159,6 +159,16 @@ class MemoryReader:
         rows = sorted(self._state.stops.values(), key=lambda row: (row.since, row.id))
         bound = (row for row in rows if row.person in wanted or row.token in addresses)
         return tuple(row for row in bound if row.lifted_at is None)
+
+    def replies_waiting(self, now: Instant) -> tuple[StopRow, ...]:
+        """See the port."""
+        put_off = (
+            row
+            for row in self._state.stops.values()
+            if row.source is StopSource.REPLY and row.token is not None and row.until is not None and row.until > now
+        )
+        waiting = (row for row in put_off if row.lifted_at is None)
+        return tuple(sorted(waiting, key=lambda row: (row.since, row.id)))
 
     def templates(self, keys: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], TemplateRow]:
         """See the port."""

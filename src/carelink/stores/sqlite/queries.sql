@@ -98,6 +98,9 @@ UNION
 SELECT s.id, person, token, purposes, channels, source, since, until, lifted_at, plans
 FROM json_each(?) AS k CROSS JOIN stops AS s ON s.token = k.value WHERE lifted_at IS NULL
 ORDER BY since, 1;
+-- name: replies_waiting
+SELECT id, person, token, purposes, channels, source, since, until, lifted_at, plans
+FROM stops WHERE source = 'reply' AND until > ? AND token IS NOT NULL AND lifted_at IS NULL ORDER BY since, id;
 -- name: add_stop
 INSERT INTO stops (id, person, token, purposes, channels, source, since, until, lifted_at, plans)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);

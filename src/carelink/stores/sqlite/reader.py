@@ -184,6 +184,10 @@ class SqliteReader:
         """See the port."""
         return tuple(_read(form.stop_row, self._all("stops", listed(persons), hexes(tokens))))
 
+    def replies_waiting(self, now: Instant) -> tuple[StopRow, ...]:
+        """See the port."""
+        return tuple(_read(form.stop_row, self._all("replies_waiting", now)))
+
     def templates(self, keys: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], TemplateRow]:
         """See the port."""
         rows = _read(form.template_row, self._all("templates", listed(keys)))

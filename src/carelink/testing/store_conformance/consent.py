@@ -9,7 +9,7 @@ from carelink.errors import ConflictError, InvalidInputError, NotFoundError
 from carelink.ports.rows import StopRow
 from carelink.ports.store import Store
 from carelink.testing.store_conformance import samples as a
-from carelink.vocabulary import ContentStatus, GrantState
+from carelink.vocabulary import ContentStatus, GrantState, StopSource
 
 __all__ = ["TestContent", "TestGrants", "TestSuppressions"]
 
@@ -91,6 +91,24 @@ class TestSuppressions:
             tx.add_stops([a.stop(1, of=1, until=a.at(-1))])
         with store.reader() as reader:
             assert len(reader.stops([a.person(1)], [])) == 1
+
+    def test_replies_put_off_are_those_of_addresses_with_an_end_to_come(self, store: Store) -> None:
+        reply = StopSource.REPLY
+        put_off = [a.stop(3, on=1, until=a.at(9), source=reply), a.stop(1, on=2, until=a.at(8), source=reply)]
+        others = [
+            a.stop(4, of=1, until=a.at(9), source=reply),
+            a.stop(5, on=1, until=None, source=reply),
+            a.stop(6, on=1, until=a.at(5), source=reply),
+            a.stop(7, on=1, until=a.at(9), source=StopSource.STAFF),
+            a.stop(8, on=1, until=a.at(9), source=reply),
+        ]
+        with store.transaction() as tx:
+            tx.add_stops([*put_off, *others])
+            tx.lift_stop(others[-1].id, a.at(4))
+        with store.reader() as reader:
+            assert reader.replies_waiting(a.at(5)) == tuple(sorted(put_off, key=lambda row: (row.since, row.id)))
+            assert reader.replies_waiting(a.at(8)) == (put_off[0],)
+            assert reader.replies_waiting(a.at(9)) == ()
 
     def test_a_suppression_is_unique(self, store: Store) -> None:
         with store.transaction() as tx:

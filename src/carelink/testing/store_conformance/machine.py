@@ -177,6 +177,7 @@ def _all_reads(reader: Reader) -> list[object]:
         reader.address_tokens(refs),
         reader.grants(ids),
         reader.stops(persons[:2], tokens[:2]),
+        reader.replies_waiting(a.at(2)),
         reader.touches(persons[:2], tokens[:1], a.at(2)),
         reader.access(a.access(1, 1).id),
         reader.accesses([a.patient_id(number) for number in numbers]),

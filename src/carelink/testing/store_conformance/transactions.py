@@ -11,7 +11,7 @@ from carelink.ports.rows import EntryRow, Gate, IndexRow, SealedRow
 from carelink.ports.store import Reader, Store, Transaction
 from carelink.testing.store_conformance import samples as a
 from carelink.testing.store_conformance.fixtures import Reopen
-from carelink.vocabulary import GrantState
+from carelink.vocabulary import GrantState, StopSource
 
 __all__ = ["TestTransactions"]
 
@@ -34,7 +34,7 @@ def _write_everything(tx: Transaction) -> None:
     tx.add_index([IndexRow(column="c", version=1, value=b"v", row="r")])
     tx.add_grants([a.grant(1, 1)])
     tx.end_grant(a.grant(1, 1).id, GrantState.WITHDRAWN, a.at(2))
-    tx.add_stops([a.stop(1, of=1)])
+    tx.add_stops([a.stop(1, of=1), a.stop(2, on=2, source=StopSource.REPLY, until=a.at(9))])
     tx.put_template(a.template())
     tx.put_credential(a.credential(1, 1))
     tx.put_erasure(a.erasure(1))
@@ -65,6 +65,7 @@ def _everything(reader: Reader) -> list[object]:
         reader.lookup("c", [(1, b"v")]),
         reader.grants([a.patient_id(1)]),
         reader.stops([a.person(1)], []),
+        reader.replies_waiting(a.at(1)),
         reader.templates([("recheck", 1)]),
         reader.credentials([a.credential(1, 1).actor]),
         reader.erasures([a.patient_id(1)]),
