@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Line:
     """Relays HTTP to `upstream`; `answers` says what a fault's answer is: status, content type, body."""
 
-    def __init__(self, upstream, answers):
+    def __init__(self, upstream, answers, tls=None):
         self.upstream, self.answers, self.fault = upstream, answers, ""
         self.over = threading.Event()
         line = self
@@ -56,6 +56,8 @@ class Line:
                 pass
 
         self._server = Server(("127.0.0.1", 0), Handler)
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 

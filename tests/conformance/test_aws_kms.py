@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import carelink
-from carelink.errors import KeyCheckError, KeyProviderError, PluginError, SettingsError
+from carelink.errors import ConflictError, KeyCheckError, KeyProviderError, PluginError, SettingsError
 from carelink.home import open_home
 from carelink.keys import aws_kms
 from carelink.keys.aws_kms import AwsKmsProvider
@@ -49,10 +50,11 @@ def case(kms):
 
 
 @pytest.mark.peer
+@pytest.mark.timeout(900)
 def test_the_kit_passes_whole(kms, pytester: pytest.Pytester, monkeypatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(_HERE), *sys.path]))
     result = pytester.runpytest_subprocess(
-        "--carelink-key-provider=kms_case:moto", "-p", "no:cacheprovider", "-W", "error", timeout=600
+        "--carelink-key-provider=kms_case:moto", "-p", "no:cacheprovider", "-W", "error", timeout=800
     )
     outcomes = result.parseoutcomes()
     assert result.ret == pytest.ExitCode.OK
@@ -111,6 +113,84 @@ def test_a_key_that_rests_is_told_from_one_that_goes(case, monkeypatch, state, e
     monkeypatch.setattr(AwsKmsProvider, "_try", answer)
     with pytest.raises(error):
         case.provider.unwrap(form, _CONTEXT)
+
+
+@pytest.fixture
+def provider(kms):
+    """Without a far end: each test says what it answers."""
+    return AwsKmsProvider(kms.options("http://127.0.0.1:9", "alias/root"), entropy)
+
+
+def scripted(monkeypatch, **answers):
+    """Answers by call, in turn; the last one again and again. What was asked is returned."""
+    asked = []
+
+    def answer(self, verb, **arguments):
+        asked.append((verb, arguments))
+        turns = answers[verb]
+        return turns.pop(0) if len(turns) > 1 else turns[0]
+
+    monkeypatch.setattr(AwsKmsProvider, "_try", answer)
+    return asked
+
+
+def named(*pairs):
+    return [{"AliasName": f"alias/{name}", "TargetKeyId": target} for name, target in pairs]
+
+
+def test_versions_are_read_page_by_page_and_by_number(provider, monkeypatch) -> None:
+    pages = [
+        {"Aliases": named(("root/10", "k10"), ("root", "no"), ("root/x", "no")), "Truncated": True, "NextMarker": "m"},
+        {"Aliases": [*named(("root/9", "k9"), ("root/1/2", "no"), ("other/1", "no")), {"AliasName": "alias/root/3"}]},
+    ]
+    asked = scripted(monkeypatch, list_aliases=pages)
+    monkeypatch.setattr(aws_kms, "VERSION", re.compile(r"k[0-9]+|no"))
+    assert provider.versions() == ("k9", "k10")
+    assert asked == [("list_aliases", {}), ("list_aliases", {"Marker": "m"})]
+
+
+def test_a_page_that_fails_is_an_outage_and_not_an_end(provider, monkeypatch) -> None:
+    first = {"Aliases": named(("root/1", "k1")), "Truncated": True, "NextMarker": "m"}
+    scripted(monkeypatch, list_aliases=[first, aws_kms._Failure("ThrottlingException")])
+    with pytest.raises(KeyProviderError, match="ThrottlingException"):
+        provider.versions()
+
+
+def test_a_new_version_counts_before_kms_lists_it(provider, monkeypatch) -> None:
+    """Aliases are listed some seconds late; until then this process would wrap under the version before."""
+    pages = [{"Aliases": named(("root/1", "k1"))}]
+    asked = scripted(
+        monkeypatch,
+        list_aliases=pages,
+        create_key=[{"KeyMetadata": {"KeyId": "k2"}}],
+        create_alias=[aws_kms._Failure("AlreadyExistsException"), {}],
+    )
+    assert provider.rotate() == "k2"  # another process took number 2 meanwhile
+    assert [each["AliasName"] for verb, each in asked if verb == "create_alias"] == ["alias/root/2", "alias/root/3"]
+    assert provider.versions() == ("k1", "k2")
+    pages[:] = [{"Aliases": named(("root/1", "k1"), ("root/2", "k9"), ("root/3", "k2"))}]
+    assert provider.versions() == ("k1", "k9", "k2")
+    pages[:] = [{"Aliases": named(("root/2", "k9"))}]  # destroyed by another process: it does not come back
+    assert provider.versions() == ("k9",)
+
+
+def test_a_race_that_does_not_end_is_given_up(provider, monkeypatch) -> None:
+    scripted(
+        monkeypatch,
+        list_aliases=[{"Aliases": []}],
+        create_key=[{"KeyMetadata": {"KeyId": "k2"}}],
+        create_alias=[aws_kms._Failure("AlreadyExistsException")],
+    )
+    with pytest.raises(ConflictError):
+        provider.rotate()
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ThrottlingException", "", "Weird code: s3cr3t"])
+def test_an_error_names_the_code_of_kms_and_no_more(provider, monkeypatch, code) -> None:
+    scripted(monkeypatch, list_aliases=[aws_kms._Failure(code)])
+    with pytest.raises(KeyProviderError) as caught:
+        provider.versions()
+    assert "s3cr3t" not in str(caught.value)
 
 
 @pytest.mark.peer

@@ -33,6 +33,7 @@ def softhsm(monkeypatch):
 
 
 @pytest.mark.peer
+@pytest.mark.timeout(900)
 def test_the_kit_passes(softhsm, pytester: pytest.Pytester, monkeypatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(_HERE), *sys.path]))
     result = pytester.runpytest_subprocess(

@@ -5,10 +5,17 @@ from __future__ import annotations
 import base64
 import json
 import os
+import ssl
 import sys
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 import carelink
 from carelink.errors import ConflictError, KeyCheckError, KeyProviderError, SettingsError
@@ -48,10 +55,11 @@ def provider(vault, line):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_kit_passes_whole(vault, pytester: pytest.Pytester, monkeypatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(_HERE), *sys.path]))
     result = pytester.runpytest_subprocess(
-        "--carelink-key-provider=vault_case:transit", "-p", "no:cacheprovider", "-W", "error", timeout=600
+        "--carelink-key-provider=vault_case:transit", "-p", "no:cacheprovider", "-W", "error", timeout=800
     )
     outcomes = result.parseoutcomes()
     assert result.ret == pytest.ExitCode.OK
@@ -63,7 +71,7 @@ def test_the_kit_passes_but_for_what_waits(vault, pytester: pytest.Pytester, mon
     """All but the time-outs, which the slow run has."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(_HERE), *sys.path]))
     result = pytester.runpytest_subprocess(
-        "--carelink-key-provider=vault_case:brisk", "-p", "no:cacheprovider", "-W", "error", "-k", part, timeout=600
+        "--carelink-key-provider=vault_case:brisk", "-p", "no:cacheprovider", "-W", "error", "-k", part, timeout=800
     )
     assert result.ret == pytest.ExitCode.OK
 
@@ -206,6 +214,49 @@ def test_a_token_file_is_read_anew(vault, line, tmp_path) -> None:
     file.unlink()
     with pytest.raises(KeyProviderError):
         provider.versions()
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A certificate of one's own for 127.0.0.1, and its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "vault.test")])
+    begin = datetime(2020, 1, 1, tzinfo=UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(begin)
+        .not_valid_after(begin + timedelta(days=36500))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    file = tmp_path / "certificate.pem"
+    file.write_bytes(made.public_bytes(serialization.Encoding.PEM) + secret)
+    return file
+
+
+def test_a_server_is_believed_by_its_certificate_only(vault, certificate) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    line = vault.line(context)
+    options = vault.options(line.address.replace("http:", "https:"))
+    trusting = VaultTransitProvider({**options, "ca_file": str(certificate)}, entropy)
+    trusting.rotate()
+    assert trusting.unwrap(trusting.wrap(_KEK, _CONTEXT), _CONTEXT) == _KEK
+    before = len(line.peer.seen)
+    for address in (options["address"], options["address"].replace("127.0.0.1", "localhost")):
+        ca = {"ca_file": str(certificate)} if "localhost" in address else {}
+        with pytest.raises(KeyProviderError):
+            VaultTransitProvider({**options, **ca, "address": address}, entropy).versions()
+    assert len(line.peer.seen) == before  # the token was not sent
+    line.close()
 
 
 def test_base64_is_not_kept(provider) -> None:

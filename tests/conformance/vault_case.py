@@ -147,8 +147,8 @@ def options(address, key="carelink-root"):
     return {"address": address, "token": Personal(TOKEN), "key": key, "timeout": 0.8}
 
 
-def line():
-    made = Line(None, ANSWERS)
+def line(tls=None):
+    made = Line(None, ANSWERS, tls)
     made.peer = Peer()
     made.ask = made.peer.ask
     return made
