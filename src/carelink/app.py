@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from hashlib import sha256
@@ -117,16 +118,22 @@ class _NoteSigner:
         return self.signer.sign(message)
 
 
-def _manifest(registry: Registry) -> PluginManifest:
+def _manifest(registry: Registry, processors: Mapping[str, tuple[str, Instant | None]]) -> PluginManifest:
+    """The plugins, and what the settings say of the providers of their channels."""
     found = registry.manifest()
+    said = sorted((name, *processors[name]) for name in registry.channels if name in processors)
+    digest = sha256(json.dumps([found.digest, said]).encode()).hexdigest() if said else found.digest
     return PluginManifest(
-        digest=found.digest,
+        digest=digest,
         plugins=tuple(
             (
                 plugin.name,
                 plugin.version,
                 plugin.digest,
-                tuple((info.name, info.kind.value, info.local) for info in plugin.channels),
+                tuple(
+                    (info.name, info.kind.value, info.local, *processors.get(info.name, ("", None)))
+                    for info in plugin.channels
+                ),
             )
             for plugin in found.plugins
         ),
@@ -208,7 +215,7 @@ class CareLink:
         self.rights = Rights(parts=self.parts, access=self.access, ledger=self.ledger, registration=self.registration)
         self._replies = Replies(self.parts)
         if not self.notary.restored:
-            self.adoption.plugins(_manifest(wiring.registry))
+            self.adoption.plugins(_manifest(wiring.registry, wiring.settings.processors))
 
     # -- patients -----------------------------------------------------------------------------------------
 

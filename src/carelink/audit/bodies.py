@@ -157,11 +157,16 @@ class PolicyBody(Body):
 
 @attrs.frozen(kw_only=True)
 class PluginChannel(Form):
-    """A channel a plugin brings. `local`: what it is handed does not leave the machine."""
+    """A channel a plugin brings. `local`: what it is handed does not leave the machine. What the settings say of its
+    provider: `region`, where it processes data, and `agreement_until`, the end of the agreement; left out where they
+    say nothing.
+    """
 
     name: str = attrs.field(metadata=NAME)
     kind: ChannelKind = attrs.field(metadata=choice(ChannelKind))
     local: bool = attrs.field(metadata=BOOLEAN)
+    region: str | None = attrs.field(default=None, metadata=CODE)
+    agreement_until: Instant | None = attrs.field(default=None, metadata=INTEGER)
 
 
 @attrs.frozen(kw_only=True)

@@ -287,7 +287,9 @@ def _channel(state: LogState, facts: Facts) -> Iterator[Difference]:
         yield Difference("channel.usable", "not registered" if known is None else known.kind, facts.ask.channel_kind)
     elif known is not None and channel.local is not known.local:
         yield Difference("channel.local", known.local, channel.local)
-    if channel.region:
-        yield Difference("channel.region", _NEVER, channel.region)
-    if channel.agreement_until is not None:
-        yield Difference("channel.agreement_until", _NEVER, channel.agreement_until)
+    region, until = (None, None) if known is None else (known.region, known.agreement_until)
+    if (channel.region or None) != region:
+        yield Difference("channel.region", region or _NEVER, channel.region or _NEVER)
+    if channel.agreement_until != until:
+        recorded = _NEVER if channel.agreement_until is None else channel.agreement_until
+        yield Difference("channel.agreement_until", _NEVER if until is None else until, recorded)

@@ -38,10 +38,12 @@ _MAX_NUMBER: Final = 100
 
 @attrs.frozen(kw_only=True)
 class PluginManifest:
-    """What the registry loaded: (plugin, version, digest, channels as (name, kind, local)), and a digest of all."""
+    """What the registry loaded: (plugin, version, digest, channels as (name, kind, local, region and end of the
+    agreement of the provider)), and a digest of all.
+    """
 
     digest: str
-    plugins: tuple[tuple[str, str, str, tuple[tuple[str, str, bool], ...]], ...]
+    plugins: tuple[tuple[str, str, str, tuple[tuple[str, str, bool, str, Instant | None], ...]], ...]
 
 
 @attrs.define

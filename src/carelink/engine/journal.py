@@ -402,7 +402,7 @@ class Journal:
     def plugins(
         self,
         digest: str,
-        plugins: Sequence[tuple[str, str, str, tuple[tuple[str, str, bool], ...]]],
+        plugins: Sequence[tuple[str, str, str, tuple[tuple[str, str, bool, str, Instant | None], ...]]],
         at: Instant,
     ) -> None:
         """The plugin set that was loaded."""
@@ -412,8 +412,14 @@ class Journal:
                 version=version,
                 digest=found,
                 channels=tuple(
-                    PluginChannel(name=channel, kind=word(ChannelKind, kind), local=local)
-                    for channel, kind, local in channels
+                    PluginChannel(
+                        name=channel,
+                        kind=word(ChannelKind, kind),
+                        local=local,
+                        region=region or None,
+                        agreement_until=until,
+                    )
+                    for channel, kind, local, region, until in channels
                 ),
             )
             for name, version, found, channels in plugins
