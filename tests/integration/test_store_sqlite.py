@@ -384,6 +384,9 @@ def test_opening_a_store_imports_neither_sqlalchemy_nor_alembic(path):
 _SMALL = {"stopped_channels": "channel_stops"}
 """Reads of a whole table that has as many rows as there are channels."""
 
+_SCANS = {"sealed_headers", "index_counts", "index_behind", "drop_index"}
+"""Work of a rotation over all there is: the port says so."""
+
 
 def _plan(path: Path, name: str) -> list[str]:
     statement = SQL[name]
@@ -392,7 +395,9 @@ def _plan(path: Path, name: str) -> list[str]:
     return [row[3] for row in rows]
 
 
-@pytest.mark.parametrize("name", sorted(name for name, text in SQL.items() if not text.startswith("INSERT")))
+@pytest.mark.parametrize(
+    "name", sorted(name for name, text in SQL.items() if not text.startswith("INSERT") and name not in _SCANS)
+)
 def test_no_statement_reads_a_whole_table(path, name):
     lists = ("SCAN k ", "SCAN json_each ")
     scans = [line for line in _plan(path, name) if line.startswith("SCAN") and not line.startswith(lists)]

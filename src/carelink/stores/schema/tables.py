@@ -105,7 +105,7 @@ _accesses = _table("accesses", _key("id"), _text("patient"), _text("actor"), _fl
                    _text("purpose"), _long("at"), _text("by"), _long("until", null=True),
                    _long("reviewed_at", null=True), _text("finding"))  # fmt: skip
 _index("accesses_patient", _accesses.c.patient)
-_index("accesses_open", _accesses.c.at, _accesses.c.id, where="emergency = 1 AND reviewed_at IS NULL")
+_index("accesses_open", _accesses.c.emergency, _accesses.c.at, _accesses.c.id, where="reviewed_at IS NULL")
 _table("erasures", _key("patient"), _text("owners"), _text("phase"), _text("reason"), _text("by"), _long("begun"),
        _long("shredded_at", null=True), _flag("clean"), _text("copies"), _text("receipt"), rowid=False)  # fmt: skip
 _table("packs", _key("digest"), _blob("data"))

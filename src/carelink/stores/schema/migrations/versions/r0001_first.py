@@ -77,6 +77,8 @@ _INDEXES: Final = (
     ("stops_person", "stops", "person", False, "person IS NOT NULL"),
     ("stops_token", "stops", "token", False, "token IS NOT NULL"),
     ("credentials_actor", "credentials", "actor", False, None),
+    ("accesses_patient", "accesses", "patient", False, None),
+    ("accesses_open", "accesses", "emergency at id", False, "reviewed_at IS NULL"),
     ("reservations_request", "reservations", "request", True, "state <> 'released'"),
     ("reservations_subject", "reservations", "subject at", False, None),
     ("reservations_recipient", "reservations", "recipient at", False, None),
