@@ -180,6 +180,58 @@ def test_a_strange_answer_is_an_outage(provider, line, answer) -> None:
     assert provider.unwrap(form, _CONTEXT) == _KEK and provider.versions() == names
 
 
+@pytest.mark.parametrize(
+    "keys", [None, [1], {"one": 1_700_000_000}, {"1": "2023-11-14T22:13:20Z"}, {"1": 1_700_000_000, "2": None}]
+)
+def test_a_strange_list_of_versions_is_an_outage(provider, line, keys) -> None:
+    """And not an empty one, on which another root key would be made."""
+    provider.rotate()
+    _, kind, text = line.peer.get_keys("carelink-root", {})
+    answer = json.loads(text)
+    answer["data"]["keys"] = keys
+    line.ask = lambda *_: (200, kind, json.dumps(answer).encode())
+    for call in (provider.versions, provider.rotate, lambda: provider.destroy("1-1700000000")):
+        with pytest.raises(KeyProviderError):
+            call()
+    assert list(line.peer.keys["carelink-root"]["secrets"]) == [1]
+
+
+def test_a_rotation_after_which_nothing_is_there_is_an_outage(provider, line) -> None:
+    ask = line.peer.ask
+    line.ask = lambda method, *rest: ask(method, *rest) if method == "GET" else (204, "application/json", b"")
+    with pytest.raises(KeyProviderError):
+        provider.rotate()
+
+
+def test_destroying_what_is_not_there_trims_nothing(provider, line) -> None:
+    """An operator who raised the minimum by hand may mean to lower it again."""
+    provider.rotate()
+    provider.rotate()
+    line.peer.post_keys_config("carelink-root", {"min_decryption_version": 2, "min_encryption_version": 2})
+    line.peer.seen.clear()
+    for version in ("9-1700000000", "2-1", "0" * 32):
+        provider.destroy(version)
+    assert {method for method, _ in line.peer.seen} == {"GET"}
+    assert list(line.peer.keys["carelink-root"]["secrets"]) == [1, 2]
+
+
+@pytest.mark.parametrize(("given", "sent"), [({}, None), ({"namespace": "hospital"}, "hospital")])
+def test_the_namespace_goes_along_where_there_is_one(vault, line, given, sent) -> None:
+    told, ask = [], line.peer.ask
+    line.ask = lambda method, path, headers, body: [told.append(headers), ask(method, path, headers, body)][1]
+    VaultTransitProvider({**vault.options(line.address), **given}, entropy).rotate()
+    assert told and {headers.get("X-Vault-Namespace") for headers in told} == {sent}
+
+
+@pytest.mark.parametrize(
+    ("address", "port"),
+    [("https://vault.example.org", 443), ("https://vault.example.org:8200/", 8200), ("http://localhost", 80)],
+)
+def test_the_port_is_the_schemes_unless_it_is_said(address, port) -> None:
+    provider = VaultTransitProvider({"address": address, "token": Personal("x")}, entropy)
+    assert provider._connection().port == port
+
+
 def test_an_answer_under_another_version_is_not_taken(provider, line) -> None:
     provider.rotate()
     answer = {"data": {"ciphertext": "vault:v2:" + base64.b64encode(bytes(60)).decode()}}

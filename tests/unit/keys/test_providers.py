@@ -96,6 +96,7 @@ def test_a_move_from_the_folder_to_a_strangers_and_back(home, stranger):
         assert name(link)
         link.rotation.epoch()
         assert link.rotation.root() == 1
+        assert link.wiring.keys._provider.versions() == link.rotation.state().counts.roots
         assert name(link)
     (home / "kept").rename(home / "keys" / "root.key")
     configure(home, both(stranger, "folder"))
@@ -312,6 +313,32 @@ def test_a_provider_that_breaks_its_contract_is_an_outage(fault, act):
         getattr(providers, act)(*arguments)
     assert "s3cr3t" not in str(caught.value)
     assert caught.value.__context__ is None and caught.value.__cause__ is None
+
+
+def test_versions_of_two_providers_are_told_apart():
+    one, two = (RootKeys([RootKey(SecretKey(bytes([n]) * 32), entropy)]) for n in (1, 2))
+    providers = Providers("one", {"one": lambda: one, "two": lambda: two})
+    form = providers.wrap(SecretKey(b"k" * 32), CONTEXT)
+    first = f"one:{one.versions()[0]}"
+    assert providers.version_of(form) == first and providers.versions() == (first,)
+    assert providers.version_of(claim("three", b"x")) == "three:unknown"
+    new = providers.rotate()
+    with pytest.raises(KeyCheckError):
+        providers.destroy(first.removeprefix("one:"))
+    providers.destroy(first)
+    assert providers.versions() == (new,) and len(one.versions()) == 1
+    providers.choose("two")
+    assert providers.versions()[0].startswith("two:") and two.versions()
+    with pytest.raises(KeyCheckError):
+        providers.unwrap(form, CONTEXT)
+    with pytest.raises(SettingsError):
+        providers.choose("three")
+
+
+@pytest.mark.parametrize("version", ["", "a b", "x" * 65, "é"])
+def test_a_version_that_is_no_name_is_not_packed(version):
+    with pytest.raises(ValueError, match="name of a version"):
+        pack(version, b"abc")
 
 
 def test_every_error_of_the_forms_is_carelinks():
