@@ -22,7 +22,14 @@ from carelink.consent.reasons import ReasonCode
 from carelink.engine.erasure import Erasure
 from carelink.engine.reconcile import reconcile
 from carelink.engine.registration import ContactInput, PatientInput, RelatedInput
-from carelink.errors import CarelinkError, ErasedError, InvalidInputError, NotFoundError, StoreRestoredError
+from carelink.errors import (
+    CarelinkError,
+    ErasedError,
+    InvalidInputError,
+    KeyProviderError,
+    NotFoundError,
+    StoreRestoredError,
+)
 from carelink.keys.folder import KeyFolder
 from carelink.model.moment import DAY, SECOND
 from carelink.ports.channel import ChannelEvent
@@ -420,3 +427,62 @@ def test_memory_and_sqlite_do_the_same(tmp_path):
         texts.append(attrs.evolve(receipt, patient="", by="").to_text())
         ward.link.close()
     assert texts[0] == texts[1]
+
+
+def test_nothing_sealed_is_left_in_the_files(ward):
+    """Not in a free page, not in the write-ahead log: `secure_delete`, and the checkpoint at closing."""
+    envelopes = [row.envelope for row in ward.sealed]
+    folder = ward.world.folder
+
+    def left():
+        held = b"".join(file.read_bytes() for part in ("data", "keys") for file in (folder / part).rglob("*.db*"))
+        return [envelope for envelope in envelopes if envelope in held]
+
+    ward.link.close()
+    assert left() == envelopes
+    ward.world.restart()
+    ward.link.erase(ward.patient, actor="officer")
+    ward.link.close()
+    assert left() == []
+    ward.world.restart()
+
+
+def test_with_the_keys_out_of_reach_erasers_wait_and_nothing_is_sent(ward, monkeypatch):
+    index = Index()
+    with_erasers(ward, index)
+
+    def unreachable(*_):
+        raise KeyProviderError("the key provider does not answer")
+
+    monkeypatch.setattr(ward.link.safe, "open", unreachable)
+    with pytest.raises(KeyProviderError):
+        ward.link.erase(ward.patient, actor="officer")
+    assert ward.link.erasure.state(ward.patient).phase is ErasurePhase.BEGUN
+    assert ward.link.erasure.resume() == 0
+    assert index.asked == []
+    monkeypatch.undo()
+    assert ward.link.send(ward.world.ask(ward.patient)).effect is Effect.REFUSE
+    assert ward.link.erasure.resume() == 1
+    assert ward.readable() == []
+    assert index.asked[0][1] == ["mrn|MRN-1"]
+    ward.audit()
+
+
+def test_an_erased_record_takes_nothing_new(ward):
+    ward.link.erase(ward.patient, actor="officer")
+    with pytest.raises(CarelinkError):
+        ward.link.grant(ward.patient, purposes=("care",), channels=("sms",), evidence="form 9")
+    assert ward.fields() == []
+    (again,) = ward.link.register_many([person()])  # the same number, name and phone: somebody new
+    assert again.created and again.patient != ward.patient
+    assert ward.link.rotation.check().sound
+    ward.audit()
+
+
+def test_a_closed_log_takes_the_erasure_along(ward):
+    ward.link.erase(ward.patient, actor="officer")
+    ward.link.succeed(actor="officer")
+    ward.world.restart()
+    assert ward.link.send(ward.world.ask(ward.patient)).effect is Effect.REFUSE
+    assert ward.suppressed()
+    ward.audit()
