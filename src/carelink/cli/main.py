@@ -21,8 +21,8 @@ __all__ = ["build_parser", "main"]
 
 COMMANDS: Final = (
     "demo", "init", "mode", "patients", "consent", "content", "credentials", "policy", "preview", "send", "inbound",
-    "replies", "why", "rights", "access", "breach", "keys", "audit", "witness", "scenario", "capabilities", "channels",
-    "store", "doctor",
+    "replies", "why", "rights", "access", "breach", "keys", "crypto", "audit", "witness", "scenario", "capabilities",
+    "channels", "store", "doctor",
 )  # fmt: skip
 YOUNG: Final = 50_000
 """Objects made before the collector looks at them. A batch keeps some two hundred a request until it is settled; at

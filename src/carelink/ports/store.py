@@ -181,6 +181,12 @@ class Reader(Protocol):
     def index_counts(self) -> Mapping[int, int]:
         """How many blind-index values there are of each key version: a scan."""
 
+    def index_spread(self) -> Mapping[tuple[str, int], Mapping[int, int]]:
+        """By column and key version: how many blind-index values stand for so many rows each. A scan."""
+
+    def address_spread(self) -> Mapping[int, int]:
+        """How many addresses so many persons have: 1 -> those of one, 0 -> those nobody has any more. A scan."""
+
     def index_behind(self, old: int, new: int) -> int:
         """How many (column, row) have fewer values under key version `new` than under `old`."""
 

@@ -289,6 +289,22 @@ class MemoryReader:
         """See the port."""
         return Counter(item.version for item in self._state.index)
 
+    def index_spread(self) -> Mapping[tuple[str, int], Mapping[int, int]]:
+        """See the port."""
+        values = Counter((item.column, item.version, item.value) for item in self._state.index)
+        found: dict[tuple[str, int], Counter[int]] = {}
+        for (column, version, _), rows in values.items():
+            found.setdefault((column, version), Counter())[rows] += 1
+        return found
+
+    def address_spread(self) -> Mapping[int, int]:
+        """See the port."""
+        persons: dict[bytes, set[PersonRef]] = {token: set() for token in self._state.addresses}
+        for contact in self._state.contacts.values():
+            if contact.token in persons:
+                persons[contact.token].add(contact.person)
+        return Counter(map(len, persons.values()))
+
     def index_behind(self, old: int, new: int) -> int:
         """See the port."""
         values = Counter((item.version, item.column, item.row) for item in self._state.index)

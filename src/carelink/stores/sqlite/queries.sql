@@ -158,6 +158,12 @@ UPDATE sealed SET envelope = ? WHERE tbl = ? AND "row" = ? AND col = ? AND envel
 DELETE FROM sealed WHERE tbl = ? AND "row" IN (SELECT value FROM json_each(?));
 -- name: index_counts
 SELECT version, count(*) FROM blind GROUP BY version;
+-- name: index_spread
+SELECT col, version, rows, count(*) FROM (SELECT col, version, value, count(*) AS rows FROM blind GROUP BY 1, 2, 3)
+GROUP BY 1, 2, 3;
+-- name: address_spread
+SELECT persons, count(*) FROM (SELECT a.token, count(DISTINCT c.person) AS persons FROM addresses AS a
+  LEFT JOIN contacts AS c ON c.token = a.token GROUP BY a.token) GROUP BY 1;
 -- name: index_behind
 SELECT count(*) FROM (SELECT col, "row" FROM blind WHERE version IN (?, ?) GROUP BY col, "row"
   HAVING sum(version = ?) > sum(version = ?));

@@ -287,6 +287,17 @@ class SqliteReader:
         """See the port."""
         return dict(self._all("index_counts"))
 
+    def index_spread(self) -> Mapping[tuple[str, int], Mapping[int, int]]:
+        """See the port."""
+        found: dict[tuple[str, int], dict[int, int]] = {}
+        for column, version, rows, count in self._all("index_spread"):
+            found.setdefault((column, version), {})[rows] = count
+        return found
+
+    def address_spread(self) -> Mapping[int, int]:
+        """See the port."""
+        return dict(self._all("address_spread"))
+
     def index_behind(self, old: int, new: int) -> int:
         """See the port."""
         return int(self._all("index_behind", old, new, old, new)[0][0])

@@ -196,6 +196,8 @@ def _all_reads(reader: Reader) -> list[object]:
         [reader.page_sealed(after, 1) for after in (("", "", ""), ("t", "r", "c"), ("t", "s", ""), ("u", "", ""))],
         dict(reader.sealed_headers()),
         dict(reader.index_counts()),
+        {place: dict(spread) for place, spread in reader.index_spread().items()},
+        dict(reader.address_spread()),
         [reader.index_behind(old, new) for old, new in ((1, 2), (2, 1), (1, 1), (3, 1))],
         reader.lookup("c", [(version, value) for version in (1, 2) for value in (b"", b"\x00", b"\x01")]),
         reader.allow_listed(tokens),

@@ -335,6 +335,23 @@ class TestSealedFields:
         with store.reader() as reader:
             assert reader.index_counts() == {2: 1}
 
+    def test_how_much_index_and_addresses_show_is_counted(self, store: Store) -> None:
+        values = [
+            ("c", 1, b"a", "r"),
+            ("c", 1, b"a", "s"),
+            ("c", 1, b"b", "t"),
+            ("c", 2, b"a", "r"),
+            ("d", 1, b"a", "r"),
+        ]
+        with store.transaction() as tx:
+            tx.add_index([IndexRow(column=c, version=v, value=value, row=row) for c, v, value, row in values])
+            tx.add_contacts([a.contact(1, 1, 1), a.contact(2, 2, 1), a.contact(3, 2, 1), a.contact(4, 2, 2)])
+            tx.name_address(a.token(3), a.address(3))
+        with store.reader() as reader:
+            spread = {place: dict(found) for place, found in reader.index_spread().items()}
+            assert spread == {("c", 1): {2: 1, 1: 1}, ("c", 2): {1: 1}, ("d", 1): {1: 1}}
+            assert dict(reader.address_spread()) == {2: 1, 1: 1, 0: 1}
+
     def test_blind_values_lead_to_rows(self, store: Store) -> None:
         def index(row: str, value: bytes, column: str = "identifier", version: int = 1) -> IndexRow:
             return IndexRow(column=column, version=version, value=value, row=row)
