@@ -34,7 +34,7 @@ def kms(monkeypatch):
     """The case's module, where moto is installed; CI must have it."""
     missing = [name for name in ("boto3", "moto", "flask") if find_spec(name) is None]
     if missing and not os.environ.get("CI"):
-        pytest.skip(f"not installed: {', '.join(missing)}; pip install -e '.[test]'")
+        pytest.skip(f"not installed: {', '.join(missing)}; pip install -e '.[dev]'")
     monkeypatch.syspath_prepend(_HERE)
     import kms_case
 
