@@ -1,5 +1,6 @@
 """The PKCS#11 provider against SoftHSM2, whose module `CARELINK_SOFTHSM` names: a token of its own for each case."""
 
+import atexit
 import os
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ def _place():
     """SoftHSM reads its configuration once in a process: all tokens of a process lie in one folder."""
     if "SOFTHSM2_CONF" not in os.environ:
         place = Path(tempfile.mkdtemp(prefix="carelink-softhsm-"))
+        atexit.register(shutil.rmtree, place, ignore_errors=True)
         (place / "tokens").mkdir()
         (place / "softhsm2.conf").write_text(
             f"directories.tokendir = {place}/tokens\nobjectstore.backend = file\nlog.level = ERROR\n"
