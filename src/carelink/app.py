@@ -41,7 +41,7 @@ from carelink.engine.screener import Screener
 from carelink.engine.stops import Stopped
 from carelink.engine.succession import Succeeded, succeed
 from carelink.engine.why import Story, why
-from carelink.errors import InvalidInputError, NotFoundError
+from carelink.errors import CarelinkError, InvalidInputError, NotFoundError
 from carelink.forgetful import forgetful
 from carelink.keys.signing import SigningFolder
 from carelink.keys.store import KeyStore
@@ -61,6 +61,7 @@ from carelink.settings import Settings
 from carelink.stores.closed_logs import put_away
 from carelink.stores.head_copy import read_head_copy, write_head_copy
 from carelink.stores.logfolder import LogFolder
+from carelink.telemetry import logger
 from carelink.vault.canonical import canonical_address
 from carelink.vault.personal import Personal
 from carelink.vocabulary import (
@@ -372,10 +373,15 @@ class CareLink:
     def _erase_again(self) -> None:
         """Whoever is erased stays so, whatever was restored; and what was cut off goes on (P9)."""
         self.erasure.shred_again()
-        if self.notary.restored:
-            self.erasure.shred_from(self._wiring.log.entries())
-        else:
+        if not self.notary.restored:
             self.erasure.resume()
+            return
+        try:
+            self.erasure.shred_from(self._wiring.log.entries())
+        except CarelinkError as error:
+            # Nobody can tell who was erased since. A restored store goes on taking stops all the same (ADR 0018), and
+            # is not reconciled with a log that cannot be read.
+            logger().warning("erasures_unknown", code=error.code)
 
     # -- consent -------------------------------------------------------------------------------------------
 

@@ -13,7 +13,9 @@ from pathlib import Path
 import attrs
 import pytest
 
+from carelink.audit.bodies import ErasedBody, ErasingBody, SubjectBody
 from carelink.audit.divergence import Summary
+from carelink.audit.entry import parse_entry
 from carelink.audit.judge import PolicyJudge
 from carelink.audit.replay import replay
 from carelink.audit.verify import verify
@@ -268,6 +270,9 @@ def test_an_address_of_somebody_else_too_keeps_its_pseudonym_and_gets_no_stop(wa
         token = ward.link.safe.token(AddressKind.PHONE, PHONE)
         assert token in reader.address_refs([token])
         assert reader.stops((), [token]) == ()
+    ward.link.grant(other.patient, purposes=("care",), channels=("sms",), evidence="form 8")
+    ward.link.send(ward.world.ask(other.patient, channel="sms"))  # the facts count who shares the phone now
+    assert ward.world.divergences() == []
     forecast = ward.link.preview(ward.world.ask(other.patient, purpose="education.health", channel="sms"))
     assert ReasonCode.SUPPRESSED not in [each.reason for each in forecast.decision.reasons]
     ward.audit()
@@ -486,3 +491,31 @@ def test_a_closed_log_takes_the_erasure_along(ward):
     assert ward.link.send(ward.world.ask(ward.patient)).effect is Effect.REFUSE
     assert ward.suppressed()
     ward.audit()
+
+
+def test_a_restored_store_whose_log_is_damaged_still_opens_and_takes_stops(ward):
+    ward.back_up()
+    ward.link.erase(ward.patient, actor="officer")
+    ward.restore("data").close()
+    for bundle in (ward.world.folder / "log" / "tile" / "entries").rglob("*"):
+        if bundle.is_file():
+            bundle.chmod(0o600)
+            bundle.write_bytes(bundle.read_bytes()[:-3])
+    link = ward.world.restart()
+    assert link.notary.restored
+    assert ward.readable() == []  # today's key store knows by itself
+    assert link.stop(ward.patient, purposes=("marketing",)).suppressions
+
+
+def test_the_log_says_who_began_it_and_what_remains(ward):
+    receipt = ward.link.erase(ward.patient, actor="officer", reason="withdrawal").receipt
+    with ward.link.wiring.store.reader() as reader:
+        person = reader.patients([ward.patient])[ward.patient].person
+        bodies = [parse_entry(data).body for data in reader.entries(0, reader.head().size)]
+    found = [body for body in bodies if isinstance(body, (ErasingBody, ErasedBody))]
+    assert found == [
+        ErasingBody(subject=person, reason="withdrawal", by=ward.link.actor("officer")),
+        ErasedBody(subject=person, kept=receipt.remains),
+    ]
+    told = [body.contact for body in bodies if isinstance(body, SubjectBody) and body.contact is not None]
+    assert len({change.address for change in told if change.ended}) == 3  # nobody can be reached there by this record

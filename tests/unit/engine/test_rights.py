@@ -26,7 +26,16 @@ from carelink.rights.request import REFUSALS, refusal_letter
 from carelink.rights.statement import record_form
 from carelink.testing.world import World
 from carelink.vault.personal import Personal
-from carelink.vocabulary import AddressKind, ContactStatus, DisclosureScope, GrantState, Purpose, Relation, Standing
+from carelink.vocabulary import (
+    AddressKind,
+    ContactStatus,
+    DisclosureScope,
+    GrantState,
+    Purpose,
+    Relation,
+    Standing,
+    StopSource,
+)
 
 PHONE, MAIL = "+8613812345678", "person@example.invalid"
 
@@ -251,6 +260,8 @@ def test_a_restricted_record_is_opened_for_few_purposes(world, patient, purpose,
 def test_lifting_a_restriction_lifts_no_other_stop(world, patient):
     world.link.rights.restrict(patient, officer(world))
     world.link.rights.restrict(patient, officer(world))  # saying it twice changes nothing
+    stops = world.link.person(patient, actor=officer(world)).stops
+    assert [each.source for each in stops].count(StopSource.RESTRICTION) == 1
     answer = world.link.rights.unrestrict(patient, officer(world))
     assert results(answer.receipt) == HELD
     person = world.link.person(patient, actor=officer(world))
