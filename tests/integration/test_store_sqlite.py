@@ -384,7 +384,7 @@ def test_opening_a_store_imports_neither_sqlalchemy_nor_alembic(path):
 _SMALL = {"stopped_channels": "channel_stops"}
 """Reads of a whole table that has as many rows as there are channels."""
 
-_SCANS = {"sealed_headers", "index_counts", "index_behind", "drop_index"}
+_SCANS = {"sealed_headers", "index_counts", "index_behind", "index_spread", "address_spread", "drop_index"}
 """Work of a rotation over all there is: the port says so."""
 
 

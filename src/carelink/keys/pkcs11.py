@@ -92,10 +92,13 @@ class Pkcs11Provider:
             key = self._keys(session).get(version)
             if key is None:
                 raise KeyCheckError("the token holds no root key of the version that wrapped this")
+            kek: SecretKey | None = None
             try:
-                return SecretKey(bytes(key.decrypt(sealed, **self._gcm(nonce, context))))
+                kek = SecretKey(bytes(key.decrypt(sealed, **self._gcm(nonce, context))))
             except (self._library.PKCS11Error, ValueError):
-                pass
+                kek = None
+            if kek is not None:
+                return kek
             # Tokens answer a wrong tag with whatever error they like. One that still works has told damage.
             again = self._gcm(self._entropy(_NONCE), context)
             key.decrypt(key.encrypt(_PROBE, **again), **again)

@@ -276,19 +276,25 @@ def _is_local(scheme: str, host: str) -> bool:
 
 
 def _port(address: Any, *, secure: bool) -> int:
+    port: int | None = None
     try:
-        return address.port or (443 if secure else 80)
+        port = address.port or (443 if secure else 80)
     except ValueError:
-        pass
-    raise SettingsError("`keys.vault-transit.address` has a malformed port")
+        port = None
+    if port is None:
+        raise SettingsError("`keys.vault-transit.address` has a malformed port")
+    return port
 
 
 def _tls(ca_file: str) -> ssl.SSLContext:
+    made: ssl.SSLContext | None = None
     try:
-        return ssl.create_default_context(cafile=ca_file or None)
+        made = ssl.create_default_context(cafile=ca_file or None)
     except (OSError, ValueError):
-        pass
-    raise SettingsError("`keys.vault-transit.ca_file` cannot be read, or holds no certificates")
+        made = None
+    if made is None:
+        raise SettingsError("`keys.vault-transit.ca_file` cannot be read, or holds no certificates")
+    return made
 
 
 def _data(status: int, text: bytes) -> dict[str, Any] | _Failure:

@@ -20,14 +20,16 @@ from __future__ import annotations
 import os
 from datetime import date, datetime
 from enum import IntEnum, unique
+from functools import lru_cache
 from typing import Final
 
 import attrs
+from cryptography.exceptions import InvalidTag
 
 from carelink.errors import CannotJudgeError, DecryptError, InvalidInputError
 from carelink.vault.datakey import DataKey
 from carelink.vault.derive import Entropy, lp
-from carelink.vault.suites import open_or_none, suite_of
+from carelink.vault.suites import suite_of
 
 __all__ = ["FieldContext", "Padding", "Value", "key_id", "kid_of", "open_field", "padding_of", "seal"]
 
@@ -42,6 +44,8 @@ _STEP: Final = 32
 _NONCE: Final = 12
 _DATE_LENGTH: Final = 10
 _NULL, _TEXT, _BYTES, _INT, _DATE, _BOOL = range(6)
+_TEXT_MARK: Final = bytes([_TEXT])
+_END: Final = 0x80
 
 
 @unique
@@ -69,9 +73,15 @@ class FieldContext:
 
     def aad(self, header: bytes) -> bytes:
         """Associated data of an envelope with this 18-byte header in this place."""
-        place = lp(self.tenant.encode()) + lp(self.table.encode()) + lp(self.column.encode())
-        tail = b"" if self.rev is None else lp(self.rev.to_bytes(8, "big"))
-        return b"carelink/field/v1" + place + header + lp(self.row.encode()) + tail
+        row = self.row.encode()
+        aad = _place(self.tenant, self.table, self.column) + header + len(row).to_bytes(4, "big") + row
+        return aad if self.rev is None else aad + lp(self.rev.to_bytes(8, "big"))
+
+
+@lru_cache(maxsize=1024)
+def _place(tenant: str, table: str, column: str) -> bytes:
+    """What the fields of one column have in common."""
+    return b"carelink/field/v1" + lp(tenant.encode()) + lp(table.encode()) + lp(column.encode())
 
 
 def _utf8(text: str) -> bytes | None:
@@ -81,14 +91,17 @@ def _utf8(text: str) -> bytes | None:
         return None
 
 
+_PADS: Final = tuple(bytes([_END]) + bytes(zeros) for zeros in range(Padding.NOTE))
+
+
 def _encode(value: object) -> bytes:
-    if value is None:
-        return bytes([_NULL])
     if isinstance(value, str):
         text = _utf8(value)
         if text is None:
             raise InvalidInputError("text with lone surrogates has no sealed form")
-        return bytes([_TEXT]) + text
+        return _TEXT_MARK + text
+    if value is None:
+        return bytes([_NULL])
     if isinstance(value, bytes):
         return bytes([_BYTES]) + value
     if isinstance(value, bool):
@@ -122,14 +135,14 @@ def _decode_date(raw: bytes) -> date | None:
 def _decode(plain: bytes) -> tuple[Value] | None:
     """The value in a one-tuple; None if the bytes are no padded value in its one form."""
     body = plain.rstrip(b"\x00")
-    if len(plain) % _STEP or len(body) < 2 or body[-1] != 0x80:  # noqa: PLR2004  a kind and the pad's mark
+    if len(plain) % _STEP or len(body) < 2 or body[-1] != _END:  # noqa: PLR2004  a kind and the pad's mark
         return None
     kind, raw = body[0], body[1:-1]
     value: Value = None
-    if kind == _NULL:
-        return None if raw else (None,)
     if kind == _TEXT:
         value = _decode_text(raw)
+    elif kind == _NULL:
+        return None if raw else (None,)
     elif kind == _BYTES:
         value = raw
     elif kind == _INT and raw:
@@ -155,10 +168,10 @@ def seal(
     Raises:
         InvalidInputError: a value of a type without a sealed form.
     """
-    plain = _encode(value) + b"\x80"
-    plain += bytes(-len(plain) % pad)
-    nonce = entropy(_NONCE)
-    return key.header + nonce + key.cipher.encrypt(nonce, plain, context.aad(key.header))
+    plain = _encode(value)
+    plain += _PADS[~len(plain) % pad]
+    nonce, header = entropy(_NONCE), key.header
+    return header + nonce + key.cipher.encrypt(nonce, plain, context.aad(header))
 
 
 def key_id(envelope: bytes) -> bytes:
@@ -200,7 +213,11 @@ def open_field(key: DataKey, context: FieldContext, envelope: bytes) -> Value:
     found: tuple[Value] | None = None
     header = envelope[:_HEADER]
     if header == key.header:
-        plain = open_or_none(key.cipher, envelope[_HEADER:_BODY], envelope[_BODY:], context.aad(header))
+        plain: bytes | None = None
+        try:
+            plain = key.cipher.decrypt(envelope[_HEADER:_BODY], envelope[_BODY:], context.aad(header))
+        except (InvalidTag, ValueError):
+            plain = None
         found = None if plain is None else _decode(plain)
     elif header[2:] != key.kid:
         kid_of(envelope)
