@@ -46,6 +46,8 @@ _DATE_LENGTH: Final = 10
 _NULL, _TEXT, _BYTES, _INT, _DATE, _BOOL = range(6)
 _TEXT_MARK: Final = bytes([_TEXT])
 _END: Final = 0x80
+_SIZES: Final = tuple(length.to_bytes(4, "big") for length in range(128))
+"""Lengths as `lp` writes them."""
 
 
 @unique
@@ -74,7 +76,8 @@ class FieldContext:
     def aad(self, header: bytes) -> bytes:
         """Associated data of an envelope with this 18-byte header in this place."""
         row = self.row.encode()
-        aad = _place(self.tenant, self.table, self.column) + header + len(row).to_bytes(4, "big") + row
+        size = _SIZES[len(row)] if len(row) < len(_SIZES) else len(row).to_bytes(4, "big")
+        aad = _place(self.tenant, self.table, self.column) + header + size + row
         return aad if self.rev is None else aad + lp(self.rev.to_bytes(8, "big"))
 
 
@@ -84,19 +87,16 @@ def _place(tenant: str, table: str, column: str) -> bytes:
     return b"carelink/field/v1" + lp(tenant.encode()) + lp(table.encode()) + lp(column.encode())
 
 
-def _utf8(text: str) -> bytes | None:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return None
-
-
 _PADS: Final = tuple(bytes([_END]) + bytes(zeros) for zeros in range(Padding.NOTE))
 
 
 def _encode(value: object) -> bytes:
     if isinstance(value, str):
-        text = _utf8(value)
+        text: bytes | None = None
+        try:
+            text = value.encode()
+        except UnicodeEncodeError:
+            text = None
         if text is None:
             raise InvalidInputError("text with lone surrogates has no sealed form")
         return _TEXT_MARK + text
@@ -118,13 +118,6 @@ def _int_bytes(value: int) -> bytes:
     return value.to_bytes(magnitude.bit_length() // 8 + 1, "big", signed=True)
 
 
-def _decode_text(raw: bytes) -> str | None:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return None
-
-
 def _decode_date(raw: bytes) -> date | None:
     try:
         return date.fromisoformat(raw.decode("ascii")) if len(raw) == _DATE_LENGTH else None
@@ -140,7 +133,10 @@ def _decode(plain: bytes) -> tuple[Value] | None:
     kind, raw = body[0], body[1:-1]
     value: Value = None
     if kind == _TEXT:
-        value = _decode_text(raw)
+        try:
+            value = raw.decode()
+        except UnicodeDecodeError:
+            value = None
     elif kind == _NULL:
         return None if raw else (None,)
     elif kind == _BYTES:
