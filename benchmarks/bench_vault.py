@@ -59,7 +59,16 @@ class Table:
     def __init__(self) -> None:
         self.good = True
 
-    def line(self, what: str, took: float, beside: str, other: float, *, most: float | None = None, least: float | None = None) -> None:
+    def line(
+        self,
+        what: str,
+        took: float,
+        beside: str,
+        other: float,
+        *,
+        most: float | None = None,
+        least: float | None = None,
+    ) -> None:
         """One ratio: at most so many times the other's time, or at least so many times faster."""
         ratio = took / other if most is not None else other / took
         bound = most if most is not None else least
@@ -116,9 +125,18 @@ def plain_inserts(folder: Path, count: int) -> float:
     db = sqlite3.connect(folder / "plain.db", isolation_level=None)
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON"):
         db.execute(f"PRAGMA {pragma}")
-    db.execute("CREATE TABLE patients (id TEXT PRIMARY KEY, mrn TEXT UNIQUE, name TEXT, born TEXT, phone TEXT, mail TEXT)")
+    db.execute(
+        "CREATE TABLE patients (id TEXT PRIMARY KEY, mrn TEXT UNIQUE, name TEXT, born TEXT, phone TEXT, mail TEXT)"
+    )
     rows = [
-        (f"{number:032x}", f"B-{number:07d}", f"Person {number}", "1970-01-05", f"+86138{number:08d}", f"b{number}@example.invalid")
+        (
+            f"{number:032x}",
+            f"B-{number:07d}",
+            f"Person {number}",
+            "1970-01-05",
+            f"+86138{number:08d}",
+            f"b{number}@example.invalid",
+        )
         for number in range(count)
     ]
     began = time.perf_counter()
