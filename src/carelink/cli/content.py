@@ -1,18 +1,21 @@
-"""`carelink content add|approve|number|provider|withdraw|show|screen`: versions, their approvals, screening a text."""
+"""`carelink content add|approve|number|provider|withdraw|show|list|screen`: versions, their approvals, screening."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import Any, Final
 
 from carelink.cli.common import console, instant, open_link, read_input, shown_instant, split, table
 from carelink.cli.content_screen import add_screen
 from carelink.cli.exit_codes import Exit
 from carelink.errors import InvalidInputError, NotFoundError
-from carelink.model.moment import to_datetime
+from carelink.model.moment import DAY, to_datetime
+from carelink.ports.rows import TemplateRow
 from carelink.vocabulary import ProviderState, ReviewRole
 
 __all__ = ["add"]
+
+_PAGE: Final = 500
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -54,6 +57,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     show.add_argument("name")
     show.add_argument("--version", type=int, default=0, help="0 is the newest")
     show.set_defaults(run=_show)
+    every = verbs.add_parser("list", help="all template versions, with their status and what ends when")
+    every.add_argument(
+        "--ending", type=int, metavar="DAYS", help="only those that end, or whose number ends, within so many days"
+    )
+    every.set_defaults(run=_list)
     add_screen(verbs)
 
 
@@ -179,6 +187,28 @@ def _withdraw(args: argparse.Namespace) -> int:
     with open_link(args) as link:
         link.adoption.retract(args.name, args.version, by=link.actor(args.actor))
     console.print(f"{args.name}@{args.version} withdrawn", markup=False)
+    return Exit.OK
+
+
+def _line(row: TemplateRow) -> tuple[str, ...]:
+    ends = ("" if end is None else shown_instant(end) for end in (row.number_until, row.until))
+    approvals = f"{len(row.approvers)} of {row.quorum}"
+    return f"{row.name}@{row.version}", row.status.value, approvals, row.number, *ends
+
+
+def _list(args: argparse.Namespace) -> int:
+    lines = []
+    with open_link(args) as link, link.wiring.store.reader() as reader:
+        now = link.parts.clock.now()
+        last = None if args.ending is None else now + args.ending * DAY
+        after = ("", 0)
+        while page := reader.page_templates(after, _PAGE):
+            after = (page[-1].name, page[-1].version)
+            for row in page:
+                ends = [end for end in (row.until, row.number_until) if end is not None and end > now]
+                if last is None or any(end <= last for end in ends):
+                    lines.append(_line(row))
+    table("content", ("version", "status", "approvals", "approval number", "number until", "until"), lines)
     return Exit.OK
 
 

@@ -123,6 +123,9 @@ class Reader(Protocol):
     def templates(self, keys: Sequence[tuple[str, int]]) -> Mapping[tuple[str, int], TemplateRow]:
         """Template versions by (name, version)."""
 
+    def page_templates(self, after: tuple[str, int], limit: int) -> tuple[TemplateRow, ...]:
+        """Template versions behind this (name, version), ascending, at most so many."""
+
     def credentials(self, actors: Sequence[str]) -> Mapping[str, tuple[CredentialRow, ...]]:
         """Credentials of members of staff by pseudonym, ascending by (since, id), ended ones too."""
 

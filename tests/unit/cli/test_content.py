@@ -197,3 +197,23 @@ def test_what_screening_finds_in_a_new_text_is_told(desk) -> None:
     assert "screening: efficacy (hold)" in held.out
     plain = desk.run(*ADD, "--body", _file(desk, b"Your recheck is due."), "--version", "2")
     assert "screening" not in plain.out
+
+
+def test_what_ends_soon_is_listed(desk) -> None:
+    body = desk.home / "body.txt"
+    body.write_text("Open day.", encoding="utf-8")
+    common = ("--body", str(body), "--purposes", "marketing.event", "--channels", "email", "--actor", "author")
+    for name, until in (
+        ("soon", "2026-02-01T00:00:00Z"),
+        ("later", "2026-12-01T00:00:00Z"),
+        ("past", "2026-01-02T00:00:00Z"),
+    ):
+        assert desk.run("content", "add", name, *common, "--until", until).code == 0
+    assert desk.run("content", "add", "numbered", *common).code == 0
+    number = ("--number", "AD-1", "--until", "2026-01-20T00:00:00Z", "--actor", "author")
+    assert desk.run("content", "number", "numbered", *number).code == 0
+    every = desk.run("content", "list").out
+    assert all(f"{name}@1" in every for name in ("soon", "later", "past", "numbered"))
+    ending = desk.run("content", "list", "--ending", "30").out
+    assert [name for name in ("soon", "later", "past", "numbered") if f"{name}@1" in ending] == ["soon", "numbered"]
+    assert "AD-1" in ending

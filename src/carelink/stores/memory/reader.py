@@ -174,6 +174,11 @@ class MemoryReader:
         """See the port."""
         return _found(self._state.templates, keys)
 
+    def page_templates(self, after: tuple[str, int], limit: int) -> tuple[TemplateRow, ...]:
+        """See the port."""
+        keys = sorted(key for key in self._state.templates if key > after)[:limit]
+        return tuple(self._state.templates[key] for key in keys)
+
     def credentials(self, actors: Sequence[str]) -> Mapping[str, tuple[CredentialRow, ...]]:
         """See the port."""
         rows = sorted(self._state.credentials.values(), key=lambda row: (row.since, row.id))

@@ -183,6 +183,10 @@ SELECT t.name, t.version, status, purposes, channels, language, subject, body, v
   details, data, author, quorum, reviews, number, number_until, providers, screened
 FROM json_each(?) AS k CROSS JOIN templates AS t
 ON t.name = json_extract(k.value, '$[0]') AND t.version = json_extract(k.value, '$[1]');
+-- name: page_templates
+SELECT name, version, status, purposes, channels, language, subject, body, variables, digest, since, until, details, data,
+  author, quorum, reviews, number, number_until, providers, screened
+FROM templates WHERE (name, version) > (?, ?) ORDER BY name, version LIMIT ?;
 -- name: latest_template
 SELECT max(version) FROM templates WHERE name = ?;
 -- name: put_template

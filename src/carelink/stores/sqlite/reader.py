@@ -193,6 +193,10 @@ class SqliteReader:
         rows = _read(form.template_row, self._all("templates", listed(keys)))
         return {(row.name, row.version): row for row in rows}
 
+    def page_templates(self, after: tuple[str, int], limit: int) -> tuple[TemplateRow, ...]:
+        """See the port."""
+        return tuple(_read(form.template_row, self._all("page_templates", *after, limit)))
+
     def credentials(self, actors: Sequence[str]) -> Mapping[str, tuple[CredentialRow, ...]]:
         """See the port."""
         return _grouped(_read(form.credential_row, self._all("credentials", listed(actors))), lambda row: row.actor)

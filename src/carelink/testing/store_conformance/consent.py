@@ -152,6 +152,9 @@ class TestContent:
         with store.reader() as reader:
             found = reader.templates([("recheck", 1), ("recheck", 12), ("recheck", 2), ("other", 1), ("recheck", 1)])
             assert found == {("recheck", 1): a.template(), ("recheck", 12): draft}
+            assert reader.page_templates(("", 0), 2) == (a.template("other", 2), a.template())
+            assert reader.page_templates(("recheck", 1), 9) == (draft,)
+            assert reader.page_templates(("recheck", 12), 9) == ()
             assert reader.latest_template("recheck") == 12
             assert reader.latest_template("nobody") is None
 

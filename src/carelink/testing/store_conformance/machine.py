@@ -187,6 +187,7 @@ def _all_reads(reader: Reader) -> list[object]:
         reader.credentials([a.credential(1, number).actor for number in numbers]),
         reader.templates([(name, version) for name in "ab" for version in numbers]),
         [reader.latest_template(name) for name in "abc"],
+        reader.page_templates(("a", 1), 3),
         reader.recall([a.request(n) for n in numbers]),
         reader.reservations([a.reservation_id(n) for n in numbers]),
         [reader.open_reservations(state, limit=3) for state in ReservationState],
