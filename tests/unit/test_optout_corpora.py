@@ -25,11 +25,20 @@ def _load() -> ModuleType:
 
 corpus = _load()
 LANGUAGES = ("zh", "en")
-ALL_FILES = corpus.FILES + corpus.FILES_2
+ALL_FILES = corpus.FILES + corpus.FILES_2 + corpus.FILES_3
+ROUNDS = ("", "_2", "_3")
 
 
 def _both(language: str, suffix: str = "") -> tuple:
     return corpus.replies(f"{language}_stop{suffix}") + corpus.replies(f"{language}_other{suffix}")
+
+
+def _whole(language: str) -> list:
+    return [reply for suffix in ROUNDS for reply in _both(language, suffix)]
+
+
+def _texts(language: str, suffix: str) -> set[str]:
+    return {_folded(text) for reply in _both(language, suffix) for text in (reply.base_text, reply.text)}
 
 
 def _folded(text: str) -> str:
@@ -88,22 +97,22 @@ def test_there_are_enough_different_replies(language: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_reply_stands_twice_or_with_two_labels(language: str) -> None:
     labels: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for reply in _both(language) + _both(language, "_2"):
+    for reply in _whole(language):
         labels[reply.context, reply.text].append(reply.label)
     assert not {where: found for where, found in labels.items() if len(found) > 1}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_only_a_question_mark_parts_a_stop_from_a_near_duplicate_that_is_none(language: str) -> None:
-    stops = {reply.key for name in ("stop", "stop_2") for reply in corpus.replies(f"{language}_{name}")}
-    for reply in corpus.replies(f"{language}_other") + corpus.replies(f"{language}_other_2"):
-        if reply.key in stops:
+    stops = {reply.key for reply in _whole(language) if reply.label == "stop"}
+    for reply in _whole(language):
+        if reply.label != "stop" and reply.key in stops:
             assert "?" in unicodedata.normalize("NFKC", reply.text), reply
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_base_numbers_and_texts_belong_together(language: str) -> None:
-    pairs = {(reply.base, reply.base_text) for reply in _both(language) + _both(language, "_2")}
+    pairs = {(reply.base, reply.base_text) for reply in _whole(language)}
     assert len({number for number, _ in pairs}) == len(pairs)
     assert len({text for _, text in pairs}) == len(pairs)
 
@@ -141,18 +150,28 @@ def test_the_second_round_is_large_and_holds_every_label_and_scope(language: str
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_nothing_of_the_second_round_stands_in_the_first(language: str) -> None:
+def test_the_third_round_is_large_and_holds_every_label_and_scope(language: str) -> None:
+    stop, other = corpus.replies(f"{language}_stop_3"), corpus.replies(f"{language}_other_3")
+    assert len(stop) >= 400
+    assert len(other) >= 1200
+    assert len({reply.base_text for reply in stop}) >= 220
+    assert len({reply.base_text for reply in other}) >= 700
+    assert {reply.label for reply in other} == corpus.LABELS - {"stop"}
+    assert {reply.scope for reply in stop} == corpus.SCOPES
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("later", "earlier"), [("_2", ""), ("_3", ""), ("_3", "_2")])
+def test_nothing_of_a_later_round_stands_in_an_earlier_one(language: str, later: str, earlier: str) -> None:
     """Whatever the context: compared by letters and digits alone."""
-    first = {_folded(text) for reply in _both(language) for text in (reply.base_text, reply.text)}
-    second = {_folded(text) for reply in _both(language, "_2") for text in (reply.base_text, reply.text)}
-    assert not first & second
+    assert not _texts(language, later) & _texts(language, earlier)
 
 
 @pytest.mark.parametrize("name", ALL_FILES)
-def test_the_second_round_alone_is_held_out(name: str) -> None:
+def test_the_third_round_alone_is_held_out(name: str) -> None:
     lines = corpus.replies(name)
-    assert {reply.held_out for reply in lines} == {name.endswith("_2")}
-    assert all(reply.unseen for reply in lines if reply.held_out)
+    assert {reply.held_out for reply in lines} == {name in corpus.FILES_3}
+    assert all(reply.unseen for reply in lines if reply.round > 1)
 
 
 def test_the_page_states_the_counts() -> None:

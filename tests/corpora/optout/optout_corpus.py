@@ -15,6 +15,7 @@ HERE = Path(__file__).resolve().parent
 COLUMNS = ("base", "base_text", "context", "label", "scope", "text")
 FILES = ("zh_stop", "zh_other", "en_stop", "en_other")
 FILES_2 = tuple(f"{name}_2" for name in FILES)
+FILES_3 = tuple(f"{name}_3" for name in FILES)
 LABELS = frozenset({"stop", "other", "start", "help", "wrong_person", "soft", "ambiguous", "negated"})
 SCOPES = frozenset({"all", "plain", "plan", "purpose", "channel"})
 _ESCAPE = re.compile(r"\\(?:u([0-9a-f]{4})|([tn\\]))")
@@ -40,13 +41,13 @@ class Reply:
 
     @property
     def unseen(self) -> bool:
-        """Whether the first grammar was built without it: half of round 1, by base, and all of round 2."""
-        return self.held_out or bool(int(hashlib.sha256(self.base_text.encode()).hexdigest()[:8], 16) % 2)
+        """Whether the first grammar was built without it: half of round 1, by base, and all of rounds 2 and 3."""
+        return self.round > 1 or bool(int(hashlib.sha256(self.base_text.encode()).hexdigest()[:8], 16) % 2)
 
     @property
     def held_out(self) -> bool:
-        """Whether it may only be counted: all of round 2, nothing of round 1."""
-        return self.round == 2
+        """Whether it may only be counted: all of round 3, nothing of rounds 1 and 2."""
+        return self.round == 3
 
     @property
     def key(self) -> tuple[str, str]:
@@ -57,8 +58,8 @@ class Reply:
 
 @cache
 def replies(name: str) -> tuple[Reply, ...]:
-    """All lines of a file named in `FILES` (round 1) or `FILES_2` (round 2), in file order."""
-    number = 2 if name in FILES_2 else 1
+    """All lines of a file named in `FILES` (round 1), `FILES_2` (round 2) or `FILES_3` (round 3), in file order."""
+    number = 3 if name in FILES_3 else 2 if name in FILES_2 else 1
     with (HERE / f"{name}.tsv").open(encoding="utf-8", newline="") as file:
         return tuple(
             Reply(

@@ -16,7 +16,7 @@ import optout_corpus
 from carelink.consent.optout.reading import NOTHING_ASKED, UNKNOWN, Asked, Reading, Reply, read_reply
 from carelink.packs.optout_words import bundled_grammar
 
-PARTS = ("round 1, seen", "round 1, unseen", "round 2")
+PARTS = ("round 1, seen", "round 1, unseen", "round 2", "round 3")
 MENU = frozenset({"y", "n", "yes", "no", "1", "2", "3", "是", "否"})
 STOPS = (Reply.STOP, Reply.STOP_ALL)
 
@@ -61,9 +61,10 @@ def read(reply: optout_corpus.Reply) -> Reading:
 
 
 def lines(language: str, part: str) -> list[optout_corpus.Reply]:
-    names = [f"{language}_{kind}{'_2' if part == 'round 2' else ''}" for kind in ("stop", "other")]
+    suffix = {"round 2": "_2", "round 3": "_3"}.get(part, "")
+    names = [f"{language}_{kind}{suffix}" for kind in ("stop", "other")]
     found = [reply for name in names for reply in optout_corpus.replies(name)]
-    return found if part == "round 2" else [reply for reply in found if reply.unseen == part.endswith("unseen")]
+    return found if suffix else [reply for reply in found if reply.unseen == part.endswith("unseen")]
 
 
 @cache
