@@ -214,6 +214,10 @@ class Grammar:
         """Whether one of the slot's wordings stands here."""
         return bool(self.slots[slot].ends(words, at))
 
+    def longest(self, slot: str, words: Sequence[str], at: int) -> int:
+        """Where the longest of the slot's wordings ends that stands here; the place itself if none does."""
+        return max(self.slots[slot].ends(words, at), default=at)
+
     def says(self, slot: str, words: Sequence[str]) -> bool:
         """Whether one of the slot's wordings stands somewhere in the words."""
         known = self.slots[slot]

@@ -125,11 +125,22 @@ def _announced(words: tuple[str, ...], grammar: Grammar, asked: Asked) -> bool:
         sought = tokens(word)
         for at in range(len(words) - len(sought) + 1):
             if words[at : at + len(sought)] == sought and QUERY not in words:
-                rest = (*words[:at], LINE, *words[at + len(sought) :])
+                rest = _without("beside-announced", (*words[:at], LINE, *words[at + len(sought) :]), grammar)
                 laid = _lay(rest, grammar)
                 if not laid.unread and all(tile.form.means in _BESIDE for tile in laid.tiles):
                     return True
     return False
+
+
+def _without(slot: str, words: Sequence[str], grammar: Grammar) -> tuple[str, ...]:
+    """The words, without those of a slot."""
+    left: list[str] = []
+    at = 0
+    while at < len(words):
+        end = grammar.longest(slot, words, at)
+        left += [words[at]] if end == at else []
+        at = max(end, at + 1)
+    return tuple(left)
 
 
 def _said(words: Sequence[str], laid: _Laid) -> str:
@@ -237,6 +248,8 @@ def _stop(words: Sequence[str], laid: _Laid, grammar: Grammar) -> Reading | None
     weak = [tile for tile in stops if not tile.form.strong]
     firm = [tile for tile in weak if (tile.form.alone and _alone(tile, words)) or _closes(tile, words, laid, grammar)]
     means = {tile.form.means for tile in laid.tiles}
+    if Means.START in means:
+        return None
     whole = [] if laid.unread or Means.WRONG in means else [tile for tile in stops if not tile.form.closing]
     if not (strong or firm or whole):
         return None
