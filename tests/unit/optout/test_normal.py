@@ -56,4 +56,11 @@ def test_words_and_marks(text, words):
 
 
 def test_only_the_beginning_is_read():
-    assert tokens("xy " * LONGEST + "stop").count("xy") == -(-LONGEST // 3) - 1
+    words = tokens("ab cd " * LONGEST + "stop")
+    assert len(words) == -(-LONGEST // 3)
+    assert "stop" not in words
+
+
+def test_a_word_said_over_and_over_counts_four_times():
+    assert tokens("no " * 50) == ("no",) * 4
+    assert tokens("no yes " * 3) == ("no", "yes") * 3

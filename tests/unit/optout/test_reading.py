@@ -109,10 +109,19 @@ def test_other_replies(text, reply):
     assert reply_of(text) is reply
 
 
-def test_a_letter_of_somebody_who_writes_much_is_read_by_a_person_if_it_sounds_like_a_refusal():
-    letter = "I came to the clinic and waited. " * 8
-    assert reply_of(letter * 5 + "please unsubscribe") is Reply.OTHER, "what is beyond the first thousand characters"
-    assert reply_of("harassment " + "we went there again and " * 60) is Reply.REVIEW
+def test_a_long_letter_is_a_stop_if_a_sentence_of_it_is_one():
+    letter = "I came to the clinic on Monday and waited for two hours. " * 12
+    assert reply_of(letter + "Please stop texting me. " + letter) is Reply.STOP
+    assert reply_of(letter + "\nSTOP\n" + letter) is Reply.STOP
+    assert reply_of(letter + "The pain does not stop. " + letter) is Reply.OTHER
+    assert reply_of(letter + "I never said stop texting me. " + letter) is not Reply.STOP
+    assert reply_of("This is harassment " + letter) is Reply.REVIEW
+    assert reply_of(letter * 2 + "please unsubscribe") is Reply.OTHER, "beyond the first thousand characters"
+
+
+def test_words_said_over_and_over_are_read_once_or_twice():
+    assert reply_of("please " * 140 + "stop") is Reply.STOP
+    assert reply_of("请" * 240 + "停止发送") is Reply.STOP
 
 
 @given(st.text(max_size=200), st.sampled_from([UNKNOWN, NOTHING_ASKED, YES_OR_NO]))

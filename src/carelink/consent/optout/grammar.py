@@ -1,14 +1,14 @@
 """Slots, phrases and forms: a grammar in data, and where in a reply each of its forms ends.
 
-A phrase is matched by the set of places it can end at, part after part, so that no wording makes it slow: the work is
-bounded by words times parts. Form of the file: docs/reference/opt-out.md.
+A phrase is matched by the set of places it can end at, part after part, and each part is looked for once at each place,
+so that no wording makes it slow: the work is bounded by words times parts. Form of the file: docs/reference/opt-out.md.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum, unique
 from functools import lru_cache
 from typing import Any, Final
@@ -54,16 +54,48 @@ class ReplyScope(StrEnum):
     ALL = "all"
 
 
+class _Text:
+    """The words of one reply, and what was found of where parts end: each part is looked for once at each place."""
+
+    __slots__ = ("found", "words")
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.words = words
+        self.found: dict[tuple[int, int], int] = {}
+
+    def after(self, part: _Slot | _Word | _Phrase, at: int) -> int:
+        """Places where the part ends that begins here, as a set of bits."""
+        key = (id(part), at)
+        mask = self.found.get(key)
+        if mask is None:
+            mask = self.found[key] = part.ends(self, at)
+        return mask
+
+    def step(self, choices: tuple[_Slot | _Word | _Phrase, ...], places: int) -> int:
+        """Places where one of the parts ends that begins at one of these."""
+        reached = 0
+        while places:
+            low = places & -places
+            places ^= low
+            at = low.bit_length() - 1
+            for part in choices:
+                reached |= self.after(part, at)
+        return reached
+
+
 @attrs.frozen
 class _Slot:
-    """Wordings, by their first token; the longest first does not matter: all ends are kept."""
+    """Wordings, by their first token; all that stand at a place are kept."""
 
     heads: Mapping[str, tuple[tuple[str, ...], ...]]
 
-    def ends(self, words: Sequence[str], at: int) -> set[int]:
-        if at >= len(words):
-            return set()
-        return {at + len(tail) for tail in self.heads.get(words[at], ()) if tuple(words[at : at + len(tail)]) == tail}
+    def ends(self, text: _Text, at: int) -> int:
+        words, reached = text.words, 0
+        if at < len(words):
+            for tail in self.heads.get(words[at], ()):
+                if tuple(words[at : at + len(tail)]) == tail:
+                    reached |= 1 << (at + len(tail))
+        return reached
 
     def firsts(self) -> frozenset[str]:
         return frozenset(self.heads)
@@ -78,8 +110,8 @@ class _Word:
 
     but: frozenset[str]
 
-    def ends(self, words: Sequence[str], at: int) -> set[int]:
-        return {at + 1} if at < len(words) and words[at] not in self.but else set()
+    def ends(self, text: _Text, at: int) -> int:
+        return 1 << (at + 1) if at < len(text.words) and text.words[at] not in self.but else 0
 
     def firsts(self) -> frozenset[str] | None:
         return None
@@ -94,16 +126,14 @@ class _Phrase:
 
     parts: tuple[tuple[tuple[_Slot | _Word | _Phrase, ...], str], ...]
 
-    def ends(self, words: Sequence[str], at: int) -> set[int]:
-        here = {at}
+    def ends(self, text: _Text, at: int) -> int:
+        here = 1 << at
         for choices, often in self.parts:
-            seen = set(here) if often in ("?", "*") else set()
-            edge = here
-            while edge:
-                edge = {end for place in edge for part in choices for end in part.ends(words, place)} - seen
+            edge = text.step(choices, here)
+            seen = here | edge if often in ("?", "*") else edge
+            while often in ("*", "+") and edge:
+                edge = text.step(choices, edge) & ~seen
                 seen |= edge
-                if often in ("", "?"):
-                    break
             here = seen
             if not here:
                 break
@@ -191,37 +221,45 @@ class Grammar:
         object.__setattr__(self, "_heads", {first: tuple(found) for first, found in heads.items()})
         object.__setattr__(self, "_any", tuple(anywhere))
 
-    def tiles(self, words: Sequence[str], at: int) -> list[Tile]:
-        """All stretches from here that are one of the forms, each once for its end and form."""
-        if words[at] in MARKS:
+    def tiles(self, words: Sequence[str]) -> list[list[Tile]]:
+        """For each place, all stretches from there that are one of the forms, each once for its end and form."""
+        text = _Text(words)
+        return [self._from(text, at) for at in range(len(words))]
+
+    def _from(self, text: _Text, at: int) -> list[Tile]:
+        if text.words[at] in MARKS:
             return []
         found: dict[tuple[int, int], Tile] = {}
-        for form, phrase in (*self._heads.get(words[at], ()), *self._any):
-            for end in phrase.ends(words, at):
+        for form, phrase in (*self._heads.get(text.words[at], ()), *self._any):
+            for end in _places(text.after(phrase, at)):
                 if end > at:
                     found[end, id(form)] = Tile(at, end, form)
         return list(found.values())
 
     def anywhere(self, words: Sequence[str]) -> frozenset[Means]:
         """What forms that count anywhere say somewhere in the words."""
+        text = _Text(words)
         return frozenset(
             form.means
             for form in self.forms
-            if form.anywhere and any(phrase.ends(words, at) for phrase in form.phrases for at in range(len(words)))
+            if form.anywhere and any(text.after(phrase, at) for phrase in form.phrases for at in range(len(words)))
         )
-
-    def begins(self, slot: str, words: Sequence[str], at: int) -> bool:
-        """Whether one of the slot's wordings stands here."""
-        return bool(self.slots[slot].ends(words, at))
 
     def longest(self, slot: str, words: Sequence[str], at: int) -> int:
         """Where the longest of the slot's wordings ends that stands here; the place itself if none does."""
-        return max(self.slots[slot].ends(words, at), default=at)
+        return max(_places(self.slots[slot].ends(_Text(words), at)), default=at)
 
     def says(self, slot: str, words: Sequence[str]) -> bool:
         """Whether one of the slot's wordings stands somewhere in the words."""
-        known = self.slots[slot]
-        return any(known.ends(words, at) for at in range(len(words)))
+        text, known = _Text(words), self.slots[slot]
+        return any(known.ends(text, at) for at in range(len(words)))
+
+
+def _places(mask: int) -> Iterator[int]:
+    while mask:
+        low = mask & -mask
+        mask ^= low
+        yield low.bit_length() - 1
 
 
 @lru_cache(maxsize=8)

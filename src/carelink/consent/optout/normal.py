@@ -68,6 +68,9 @@ _DOTTED: Final = re.compile(rf"(?<![{_HAN}])(?:[{_HAN}][.·\-_*/|,、])+[{_HAN}]
 _APOSTROPHES: Final = re.compile("(?<=[a-z])['‘’`´ʼ](?=[a-z])")
 _STRETCHED: Final = re.compile(r"([a-z])\1{2,}")
 _REPEATED: Final = re.compile(r"\b([a-z]{2,12}?)\1+\b")
+_MOST: Final = 4
+"""Times that a word counts which is said over and over."""
+
 _HYPHEN: Final = re.compile(r"(?<=[a-z])-(?=[a-z])")
 _SENTENCE: Final = frozenset(".!。！…;；｡")
 _PIECE: Final = re.compile(r"[a-z]+|[0-9]+|[,.?\n]|[^\x00-\x7f]")
@@ -160,4 +163,6 @@ def tokens(text: str, steps: frozenset[Step] = ALL_STEPS) -> tuple[str, ...]:
         if step in steps:
             text = change(text)
     found = [piece for piece in _PIECE.findall(text) if piece.isalnum() or piece in ",.?\n"]
+    if Step.REPEATED in steps:
+        found = [piece for at, piece in enumerate(found) if found[max(0, at - _MOST) : at] != [piece] * _MOST]
     return tuple(_spelled(found) if Step.SPELLED in steps else found)

@@ -82,7 +82,9 @@ _COURTESY: Final = frozenset({Means.AROUND, Means.LINK})
 _RANK: Final = {means: rank for rank, means in enumerate(Means)}
 _ASKING: Final = frozenset("吗么嘛")
 _SHORT: Final = 30
-_TOO_LONG: Final = 250
+_TOO_LONG: Final = 100
+_CLAUSES: Final = 20
+"""Sentences of a long reply that are read by themselves."""
 
 
 @attrs.define
@@ -104,7 +106,7 @@ def read_reply(text: str, grammar: Grammar, asked: Asked = UNKNOWN, steps: froze
     if not words:
         return Reading(Reply.OTHER)
     if len(words) > _TOO_LONG:
-        return Reading(Reply.REVIEW, why="unread") if grammar.says("soft-cue", words) else Reading(Reply.OTHER)
+        return _of_letter_of_many_words(words, grammar)
     if _announced(words, grammar, asked):
         return Reading(Reply.STOP, why="announced")
     laid = _lay(words, grammar)
@@ -117,6 +119,24 @@ def read_reply(text: str, grammar: Grammar, asked: Asked = UNKNOWN, steps: froze
     if reading.reply is Reply.STOP and asked.answers and (loose or said in asked.answers):
         return Reading(Reply.REVIEW, why="question")
     return attrs.evolve(reading, why="words") if reading.why == "alone" else reading
+
+
+def _of_letter_of_many_words(words: tuple[str, ...], grammar: Grammar) -> Reading:
+    """A long reply: a sentence or line of it that is a stop and nothing else, or a person reads it."""
+    clause: list[str] = []
+    looked = 0
+    for word in (*words, LINE):
+        if word not in (STOP, LINE):
+            clause.append(word)
+            continue
+        if 0 < len(clause) <= _SHORT and looked < _CLAUSES:
+            looked += 1
+            laid = _lay(tuple(clause), grammar)
+            found = None if laid.unread or grammar.anywhere(clause) else _stop(clause, laid, grammar)
+            if found is not None and any(tile.form.strong or tile.form.alone for tile in _stops(laid)):
+                return attrs.evolve(found, why="words")
+        clause = []
+    return Reading(Reply.REVIEW, why="unread") if grammar.says("soft-cue", words) else Reading(Reply.OTHER)
 
 
 def _announced(words: tuple[str, ...], grammar: Grammar, asked: Asked) -> bool:
@@ -175,13 +195,15 @@ def _lay(words: tuple[str, ...], grammar: Grammar) -> _Laid:
         if held is None or laid.cost < held.cost:
             best[at][free] = laid
 
+    tiles = grammar.tiles(words)
+    joints = {at for at in range(size) if _joint(words, at, tiles[at], grammar)} | {size}
     for at in range(size):
         for free, laid in best[at].items():
             unread, count, rank = laid.cost
             if words[at] in MARKS:
                 reach(at + 1, 1, laid)
                 continue
-            for tile in grammar.tiles(words, at):
+            for tile in tiles[at]:
                 step = (unread, count + (3 if tile.form.closing else 1), rank + _rank(tile))
                 link = tile.form.means is Means.LINK
                 reach(tile.end, 1 if link else 0, _Laid(step, (*laid.tiles, tile), laid.unread))
@@ -189,15 +211,17 @@ def _lay(words: tuple[str, ...], grammar: Grammar) -> _Laid:
                 end = at
                 while end < size and words[end] not in MARKS:
                     end += 1
-                    if (
-                        end == size
-                        or words[end] in MARKS
-                        or grammar.begins("joins", words, end)
-                        or any(tile.form.means is Means.LINK for tile in grammar.tiles(words, end))
-                    ):
+                    if end in joints:
                         step = (unread + end - at, count + 1, rank)
                         reach(end, 1, _Laid(step, laid.tiles, laid.unread + 1))
     return min(best[size].values(), key=lambda laid: laid.cost)
+
+
+def _joint(words: Sequence[str], at: int, tiles: Sequence[Tile], grammar: Grammar) -> bool:
+    """Whether a clause that no form fits may end here: at a mark, a word that links, or a "please"."""
+    if words[at] in MARKS or any(tile.form.means is Means.LINK for tile in tiles):
+        return True
+    return grammar.longest("joins", words, at) > at
 
 
 def _rank(tile: Tile) -> int:
