@@ -382,13 +382,15 @@ def _kill_init(folder: Path, die_at: int) -> None:
     if not (home / "carelink.toml").exists():
         with pytest.raises(SettingsError):
             open_home(home)
-        left = [path for path in home.rglob("*") if path.is_file()]
+        # A file that was still being written beside its place is nothing yet: the next run writes it anew.
+        left = [path for path in home.rglob("*") if path.is_file() and not path.name.endswith(".new")]
         if left:
             with pytest.raises(ConflictError) as caught:
                 _init(home)
             assert "interrupted `carelink init`" in caught.value.hint
-        shutil.rmtree(home, ignore_errors=True)
+            shutil.rmtree(home, ignore_errors=True)
         _init(home).close()
+        assert not list(home.rglob("*.new"))
     with open_home(home, clock=FakeClock(AFTER_THE_LEASE)) as link:
         assert link.policy() is not None
         with link.wiring.store.reader() as reader:
