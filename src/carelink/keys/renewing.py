@@ -7,6 +7,7 @@ re-sealed too, so that to begin it again is to go on with it. Wrapped keys name 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ def _word(epoch: int) -> bytes:
     return epoch.to_bytes(4, "big")
 
 
-class Renewing(Database):
+class Renewing(Database, ABC):
     """The renewing half of the key store."""
 
     def _forget(self) -> None:
@@ -311,9 +312,9 @@ class Renewing(Database):
             bad += len(rows) - len(self._unwrapped([row[1:] for row in rows]))
             progress(len(rows))
 
+    @abstractmethod
     def _unwrapped(self, rows: Sequence[Any]) -> Sequence[object]:
         """Data keys of rows; those that do not open are left out. The key store says how."""
-        raise NotImplementedError
 
     def _truncate(self) -> bool:
         """Empty the write-ahead log, where what was deleted still stands; False while a reader keeps it busy."""

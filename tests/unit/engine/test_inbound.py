@@ -189,6 +189,7 @@ def test_no_reply_waits_that_nobody_has_to_read(world):
     [
         ("退订", {("care.appointment", "sms"), ("marketing.service", "sms"), ("marketing.service", "email")}),
         ("不要再给我发广告短信了", {("marketing.service", "sms"), ("marketing.service", "email")}),
+        ("stop all marketing texts", {("marketing.service", "sms"), ("marketing.service", "email")}),
         ("stop the appointment reminders", {("care.appointment", "sms")}),
         ("don't text me, email instead",
          {("care.appointment", "sms"), ("care.medication", "sms"), ("marketing.service", "sms")}),

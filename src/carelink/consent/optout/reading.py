@@ -361,14 +361,17 @@ def _alone(tile: Tile, words: Sequence[str]) -> bool:
 
 
 def _scoped(words: Sequence[str], tiles: Sequence[Tile], means: set[Means], grammar: Grammar) -> Reading:
-    """A stop, and how much of: the widest that its words name."""
+    """A stop, and how much of. "All" beside a kind of message is all of that kind: who wants no advertisement of any
+    sort has said nothing of reminders.
+    """
     said = [word for tile in tiles for word in (*words[tile.start : tile.end], STOP)]
-    if any(tile.form.scope is ReplyScope.ALL for tile in tiles) or grammar.says("names-all", said):
-        return Reading(Reply.STOP_ALL, ReplyScope.ALL)
+    scopes = {tile.form.scope for tile in tiles}
     purposes = tuple(family for family, slot in _NAMED.items() if grammar.says(slot, said))
     channels = tuple(kind for kind in _KINDS if grammar.says(f"on-{kind}", said))
     channels = channels or tuple(dict.fromkeys(kind for tile in tiles for kind in tile.form.channels))
-    if channels or Means.OTHERWAY in means or any(tile.form.scope is ReplyScope.CHANNEL for tile in tiles):
+    if not purposes and (ReplyScope.ALL in scopes or (not channels and grammar.says("names-all", said))):
+        return Reading(Reply.STOP_ALL, ReplyScope.ALL)
+    if channels or Means.OTHERWAY in means or ReplyScope.CHANNEL in scopes:
         return Reading(Reply.STOP, ReplyScope.CHANNEL, channels=channels)
     if grammar.says("names-plan", said):
         return Reading(Reply.STOP, ReplyScope.PLAN, purposes)
