@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from hashlib import sha256
@@ -120,25 +119,12 @@ class _NoteSigner:
 
 
 def _manifest(registry: Registry, processors: Mapping[str, tuple[str, Instant | None]]) -> PluginManifest:
-    """The plugins, and what the settings say of the providers of their channels."""
     found = registry.manifest()
-    said = sorted((name, *processors[name]) for name in registry.channels if name in processors)
-    digest = sha256(json.dumps([found.digest, said]).encode()).hexdigest() if said else found.digest
-    return PluginManifest(
-        digest=digest,
-        plugins=tuple(
-            (
-                plugin.name,
-                plugin.version,
-                plugin.digest,
-                tuple(
-                    (info.name, info.kind.value, info.local, *processors.get(info.name, ("", None)))
-                    for info in plugin.channels
-                ),
-            )
-            for plugin in found.plugins
-        ),
-    )
+    plugins = [
+        (one.name, one.version, one.digest, [(info.name, info.kind.value, info.local) for info in one.channels])
+        for one in found.plugins
+    ]
+    return PluginManifest.of(found.digest, plugins, processors)
 
 
 def _instant(moment: datetime | None) -> Instant | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
 from typing import Final
 
 import attrs
@@ -44,6 +46,31 @@ class PluginManifest:
 
     digest: str
     plugins: tuple[tuple[str, str, str, tuple[tuple[str, str, bool, str, Instant | None], ...]], ...]
+
+    @classmethod
+    def of(
+        cls,
+        digest: str,
+        plugins: Iterable[tuple[str, str, str, Iterable[tuple[str, str, bool]]]],
+        processors: Mapping[str, tuple[str, Instant | None]],
+    ) -> PluginManifest:
+        """What was loaded under this digest, and what the settings say of the channels' providers: another set of those
+        is another manifest.
+        """
+        told = tuple(
+            (
+                name,
+                version,
+                found,
+                tuple((each, kind, local, *processors.get(each, ("", None))) for each, kind, local in channels),
+            )
+            for name, version, found, channels in plugins
+        )
+        said = sorted(
+            (channel[0], *channel[3:]) for plugin in told for channel in plugin[3] if channel[0] in processors
+        )
+        whole = sha256(json.dumps([digest, said]).encode()).hexdigest() if said else digest
+        return cls(digest=whole, plugins=told)
 
 
 @attrs.define
